@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * activation.c
+ *	  In which database may topologies run?
+ *
+ * rama.activation is not dumped. Its row names the cluster and the database
+ * that it was written in, so that a copy (pg_restore, a template copy,
+ * pg_upgrade) is inactive until somebody says rama.activate(). While
+ * inactive, depots accept managed values as they come: a restore loads them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pg_rama.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xlog.h"
+#include "catalog/indexing.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Columns of rama.activation */
+#define Anum_activation_system_identifier 1
+#define Anum_activation_database 2
+#define Anum_activation_activated_at 3
+#define Natts_activation 3
+
+/*
+ * rama_is_active() -- Does this database's activation name this cluster and
+ * this database?
+ *
+ * Read anew at each call: callers ask when a transaction or a worker starts,
+ * or before an error, not per row.
+ */
+bool
+rama_is_active(void)
+{
+	Relation	rel = table_open(rama_catalog_relid("activation"), AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		active = false;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	scan = table_beginscan(rel, snapshot, 0, NULL);
+	while (!active && HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		uint64		sysid = (uint64) DatumGetInt64(heap_getattr(tuple, Anum_activation_system_identifier, desc, &isnull));
+		Oid			database = DatumGetObjectId(heap_getattr(tuple, Anum_activation_database, desc, &isnull));
+
+		active = sysid == GetSystemIdentifier() && database == MyDatabaseId;
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return active;
+}
+
+static bool
+table_is_empty(const char *table)
+{
+	Relation	rel = table_open(rama_catalog_relid(table), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	bool		empty = heap_getnext(scan, ForwardScanDirection) == NULL;
+
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return empty;
+}
+
+/*
+ * Replace the activation row by one that names this cluster and database.
+ */
+static void
+stamp(void)
+{
+	Relation	rel = table_open(rama_catalog_relid("activation"), ShareRowExclusiveLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	HeapTuple	tuple;
+	Datum		values[Natts_activation];
+	bool		nulls[Natts_activation] = {false};
+
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+		CatalogTupleDelete(rel, &tuple->t_self);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+
+	values[Anum_activation_system_identifier - 1] = Int64GetDatum((int64) GetSystemIdentifier());
+	values[Anum_activation_database - 1] = ObjectIdGetDatum(MyDatabaseId);
+	values[Anum_activation_activated_at - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	rama_catalog_insert("activation", values, nulls);
+}
+
+/*
+ * rama_activate_if_first() -- Activate the database when its first depot,
+ * PState or topology is about to be made.
+ *
+ * A restored database has such objects, and stays inactive. Called before
+ * the new object's catalog row is written.
+ */
+void
+rama_activate_if_first(void)
+{
+	if (!rama_is_active() && table_is_empty("depot") &&
+		table_is_empty("pstate") && table_is_empty("topology"))
+		stamp();
+}

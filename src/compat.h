@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between PostgreSQL 15, 16, 17 and 18, as small macros, so
+ *	  that code bodies have no #if.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RAMA_COMPAT_H
+#define RAMA_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "pg_rama requires PostgreSQL 15 or later"
+#endif
+
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/regproc.h"
+
+/* 16 replaced the per-catalog ownership and ACL functions by generic ones. */
+#if PG_VERSION_NUM >= 160000
+#define rama_relation_ownercheck(relid, roleid) \
+	object_ownercheck(RelationRelationId, (relid), (roleid))
+#define rama_function_aclcheck(funcid, roleid, mode) \
+	object_aclcheck(ProcedureRelationId, (funcid), (roleid), (mode))
+#define rama_namespace_aclcheck(nspid, roleid, mode) \
+	object_aclcheck(NamespaceRelationId, (nspid), (roleid), (mode))
+#else
+#define rama_relation_ownercheck(relid, roleid) \
+	pg_class_ownercheck((relid), (roleid))
+#define rama_function_aclcheck(funcid, roleid, mode) \
+	pg_proc_aclcheck((funcid), (roleid), (mode))
+#define rama_namespace_aclcheck(nspid, roleid, mode) \
+	pg_namespace_aclcheck((nspid), (roleid), (mode))
+#endif
+
+/* 16 reports soft errors of name parsing through a node. */
+#if PG_VERSION_NUM >= 160000
+#define stringToQualifiedNameList_compat(s) stringToQualifiedNameList((s), NULL)
+#else
+#define stringToQualifiedNameList_compat(s) stringToQualifiedNameList(s)
+#endif
+
+/* 17 numbers processes from 0 and groups the virtual xid in a struct. */
+#if PG_VERSION_NUM >= 170000
+#define rama_vxid_proc(vxid) \
+	((vxid).procNumber == INVALID_PROC_NUMBER ? NULL : \
+	 ProcNumberGetProc((vxid).procNumber))
+#define rama_vxid_is_prepared(vxid) ((vxid).procNumber == INVALID_PROC_NUMBER)
+#define rama_proc_lxid(proc) ((proc)->vxid.lxid)
+#else
+#define rama_vxid_proc(vxid) \
+	((vxid).backendId == InvalidBackendId ? NULL : \
+	 BackendIdGetProc((vxid).backendId))
+#define rama_vxid_is_prepared(vxid) ((vxid).backendId == InvalidBackendId)
+#define rama_proc_lxid(proc) ((proc)->lxid)
+#endif
+
+#endif							/* RAMA_COMPAT_H */

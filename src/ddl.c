@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * ddl.c
+ *	  The event triggers: what DDL does to depots, PStates and topologies.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pg_rama.h"
+
+#include "catalog/pg_class.h"
+#include "commands/event_trigger.h"
+#include "depot/depot.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "pstate/pstate.h"
+#include "topology/topology.h"
+
+PG_FUNCTION_INFO_V1(rama_on_sql_drop);
+
+/*
+ * rama_on_sql_drop() -- Event trigger sql_drop: remove catalog rows of
+ * dropped relations, and the relations that belong to them.
+ *
+ * Runs as the user who drops, in the dropping command.
+ */
+Datum
+rama_on_sql_drop(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as an event trigger")));
+
+	SPI_connect();
+	if (SPI_execute("SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "
+					"WHERE classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass "
+					"AND objsubid OPERATOR(pg_catalog.=) 0", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not list dropped objects");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+														   SPI_tuptable->tupdesc, 1, &isnull));
+
+		rama_topology_dropped(relid);
+		rama_depot_dropped(relid);
+		rama_pstate_dropped(relid);
+	}
+	SPI_finish();
+	PG_RETURN_NULL();
+}

@@ -1,0 +1,6 @@
+#include "depot/depot.h"
+
+void
+rama_depot_dropped(Oid relid)
+{
+}

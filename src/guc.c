@@ -1,0 +1,46 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *	  The settings pg_rama.*.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pg_rama.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+bool		rama_enabled = true;
+int			rama_workers = 4;
+int			rama_poll_interval = 5000;
+int			rama_max_value_elements = 10000;
+
+/*
+ * rama_define_gucs() -- Define the settings. Called once, by _PG_init.
+ */
+void
+rama_define_gucs(void)
+{
+	DefineCustomBoolVariable("pg_rama.enabled",
+							 "Lets topologies run.",
+							 "When off, no worker runs a topology; appends and reads go on.",
+							 &rama_enabled, true,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_rama.workers",
+							"Maximum number of workers that run topologies in one database.",
+							"Workers are taken from max_worker_processes.",
+							&rama_workers, 4, 1, 64,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_rama.poll_interval",
+							"How often an idle worker looks for events that it was not woken for.",
+							"A safety net: commits wake workers.",
+							&rama_poll_interval, 5000, 10, INT_MAX / 2,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_rama.max_value_elements",
+							"Most elements of a collection that a path returns as one value.",
+							"Larger collections are read in pages, by ranges.",
+							&rama_max_value_elements, 10000, 1, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("pg_rama");
+}

@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * pg_rama.c
+ *	  Library entry point.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pg_rama.h"
+
+#include "access/xlog.h"
+#include "fmgr.h"
+
+PG_MODULE_MAGIC;
+
+/* Was the library loaded by shared_preload_libraries? */
+bool		rama_preloaded = false;
+
+void		_PG_init(void);
+
+/*
+ * _PG_init() -- Define settings; when preloaded, also shared memory, hooks
+ * and the launcher.
+ */
+void
+_PG_init(void)
+{
+	rama_preloaded = process_shared_preload_libraries_in_progress;
+	rama_define_gucs();
+}
+
+/*
+ * rama_require_preload() -- Error unless the library is preloaded.
+ *
+ * "what" is what cannot be done without, as the start of a message.
+ */
+void
+rama_require_preload(const char *what)
+{
+	if (!rama_preloaded)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s requires pg_rama to be preloaded", what),
+				 errhint("Add \"pg_rama\" to shared_preload_libraries and restart the server.")));
+}
+
+/*
+ * rama_require_primary() -- Error (25006) on a standby.
+ */
+void
+rama_require_primary(const char *what)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", what)));
+}

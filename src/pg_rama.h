@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * pg_rama.h
+ *	  What every subsystem of pg_rama shares: settings and the activation of
+ *	  a database.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_RAMA_H
+#define PG_RAMA_H
+
+#include "postgres.h"
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "compat.h"
+#include "nodes/pg_list.h"
+
+#define RAMA_SCHEMA "rama"
+
+/* Settings, guc.c */
+extern bool rama_enabled;
+extern int	rama_workers;
+extern int	rama_poll_interval;
+extern int	rama_max_value_elements;
+
+/* pg_rama.c */
+extern bool rama_preloaded;
+extern void rama_require_preload(const char *what);
+extern void rama_require_primary(const char *what);
+
+/* guc.c */
+extern void rama_define_gucs(void);
+
+/* catalog.c: the tables of schema rama, by C and without privilege checks */
+extern Oid	rama_catalog_relid(const char *name);
+extern HeapTuple rama_catalog_fetch(const char *table, Oid key, TupleDesc *desc);
+extern List *rama_catalog_fetch_all(const char *table, AttrNumber attno, Oid key,
+									TupleDesc *desc);
+extern void rama_catalog_insert(const char *table, Datum *values, bool *nulls);
+extern void rama_catalog_update(const char *table, Oid key, int ncolumns,
+								const int *attnos, const Datum *values,
+								const bool *nulls);
+extern int	rama_catalog_delete(const char *table, AttrNumber attno, Oid key);
+extern void rama_catalog_changed(Oid relid);
+
+/* activation.c */
+extern bool rama_is_active(void);
+extern void rama_activate_if_first(void);
+
+/* names.c: of relations, for messages and for DDL text */
+extern char *rama_relation_name(Oid relid);
+extern char *rama_quoted_relation_name(Oid relid);
+extern void rama_check_owner(Oid relid);
+extern void rama_split_name(const char *name, Oid *nspid, char **relname);
+extern void rama_check_name_free(Oid nspid, const char *relname);
+extern const char *rama_object_kind(Oid relid);
+
+#endif							/* PG_RAMA_H */

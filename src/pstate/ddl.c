@@ -1,0 +1,6 @@
+#include "pstate/pstate.h"
+
+void
+rama_pstate_dropped(Oid relid)
+{
+}

@@ -1,0 +1,69 @@
+-- Catalog tables. Keyed by regclass, so that they survive dump, restore and
+-- pg_upgrade; written by the C code only, joined with pg_class by every reader.
+
+CREATE TABLE rama.activation (
+	system_identifier bigint NOT NULL,
+	database oid NOT NULL,
+	activated_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE rama.activation IS
+'The cluster and database in which topologies may run. Not dumped: a restored copy stays inactive until rama.activate().';
+
+CREATE TABLE rama.depot (
+	depot regclass PRIMARY KEY,
+	sequence regclass NOT NULL UNIQUE,
+	partition_by text,
+	partitions int NOT NULL
+);
+COMMENT ON TABLE rama.depot IS 'Catalog of depots; see the view rama.depots.';
+SELECT pg_catalog.pg_extension_config_dump('rama.depot', '');
+
+CREATE TABLE rama.pstate (
+	pstate regclass PRIMARY KEY,
+	schema text NOT NULL,
+	topology regclass
+);
+COMMENT ON TABLE rama.pstate IS 'Catalog of PStates; see the view rama.pstates.';
+COMMENT ON COLUMN rama.pstate.topology IS 'The only writer, or NULL for a PState without owner.';
+SELECT pg_catalog.pg_extension_config_dump('rama.pstate', '');
+
+CREATE TABLE rama.pstate_child (
+	child regclass PRIMARY KEY,
+	pstate regclass NOT NULL,
+	ordinal int NOT NULL
+);
+COMMENT ON TABLE rama.pstate_child IS
+'The tables of subindexed collections below the root table of a PState, in the order of the schema.';
+SELECT pg_catalog.pg_extension_config_dump('rama.pstate_child', '');
+
+CREATE TABLE rama.pstate_version (
+	pstate regclass PRIMARY KEY,
+	version bigint NOT NULL,
+	count bigint
+) WITH (fillfactor = 50);
+COMMENT ON TABLE rama.pstate_version IS
+'One row per PState: the number of transactions that changed it, and the number of entries of its outermost collection.';
+SELECT pg_catalog.pg_extension_config_dump('rama.pstate_version', '');
+
+CREATE TABLE rama.topology (
+	topology regclass PRIMARY KEY,
+	kind text NOT NULL CHECK (kind IN ('stream', 'microbatch')),
+	writes regclass[] NOT NULL,
+	options jsonb NOT NULL,
+	paused boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE rama.topology IS 'Catalog of topologies; see the view rama.topologies.';
+SELECT pg_catalog.pg_extension_config_dump('rama.topology', '');
+
+CREATE TABLE rama.source (
+	topology regclass NOT NULL,
+	source int NOT NULL,
+	depot regclass NOT NULL,
+	each text,
+	sql text,
+	start_from text NOT NULL,
+	PRIMARY KEY (topology, source),
+	CHECK ((each IS NULL) <> (sql IS NULL))
+);
+COMMENT ON TABLE rama.source IS 'The depots that a topology reads, in the order of creation, with their handlers.';
+SELECT pg_catalog.pg_extension_config_dump('rama.source', '');
