@@ -42,6 +42,24 @@
 #define stringToQualifiedNameList_compat(s) stringToQualifiedNameList(s)
 #endif
 
+/* 16: soft errors also for names of types. */
+#if PG_VERSION_NUM >= 160000
+#define parseTypeString_compat(s, type, typmod) \
+	((void) parseTypeString((s), (type), (typmod), NULL))
+#else
+#define parseTypeString_compat(s, type, typmod) \
+	parseTypeString((s), (type), (typmod), false)
+#endif
+
+/* 18 counts index searches for EXPLAIN. */
+#if PG_VERSION_NUM >= 180000
+#define index_beginscan_compat(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define index_beginscan_compat(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
+#endif
+
 /* 17 numbers processes from 0 and groups the virtual xid in a struct. */
 #if PG_VERSION_NUM >= 170000
 #define rama_vxid_proc(vxid) \

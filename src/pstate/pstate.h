@@ -56,12 +56,15 @@ typedef struct RamaType
 } RamaType;
 
 typedef struct RamaTable RamaTable;
+typedef struct RamaTableAccess RamaTableAccess;
 
 typedef struct RamaNode
 {
 	RamaSchemaKind kind;
 	RamaStorage storage;
-	char	   *name;			/* column, field or level name */
+	const RamaSchema *schema;
+	char	   *name;			/* of this value: its field or level name, as
+								 * given, or the default */
 	RamaTable  *table;			/* IN_TABLE: its own; otherwise the enclosing row's */
 	AttrNumber	attno;			/* IN_COLUMN: the column; IN_TABLE: the column
 								 * <name>_count of the enclosing row, 0 for the root */
@@ -73,6 +76,24 @@ typedef struct RamaNode
 	struct RamaNode *parent;	/* NULL for the root */
 } RamaNode;
 
+typedef enum RamaColumnRole
+{
+	RAMA_COLUMN_KEY,
+	RAMA_COLUMN_SCALAR,
+	RAMA_COLUMN_JSON,			/* a collection kept whole */
+	RAMA_COLUMN_COUNT			/* entries of a collection in a table below */
+} RamaColumnRole;
+
+typedef struct RamaColumn
+{
+	RamaColumnRole role;
+	char	   *name;
+	const char *typename;		/* as in the schema; bigint and jsonb are ours */
+	RamaNode   *node;			/* not for keys: the node of which this is the
+								 * column */
+	RamaType	type;			/* once bound */
+} RamaColumn;
+
 struct RamaTable
 {
 	Oid			relid;
@@ -81,10 +102,14 @@ struct RamaTable
 	char	   *name;
 	int			nkeys;			/* leading columns 1..nkeys are the keys */
 	RamaType   *keys;			/* of each key column */
+	int			ncolumns;		/* all columns, column i is attribute i + 1 */
+	RamaColumn *columns;
 	RamaNode   *node;			/* the collection, or the root's single value */
 	RamaTable  *parent;			/* NULL for the root table */
 	int			nchildren;		/* tables right below */
 	RamaTable **children;
+	struct RamaPState *pstate;
+	RamaTableAccess *access;	/* read.c's */
 };
 
 typedef struct RamaPState
@@ -95,6 +120,8 @@ typedef struct RamaPState
 	RamaNode   *root;
 	int			ntables;		/* tables[0] is the root */
 	RamaTable **tables;
+	uint64		generation;		/* of this binding; never used again */
+	int			pins;			/* of rama_pstate_pin() */
 	MemoryContext context;
 } RamaPState;
 
@@ -108,15 +135,45 @@ typedef struct RamaBound
 
 typedef struct RamaScan RamaScan;
 
+/* layout.c: the tables that a schema asks for, before there are any */
+extern RamaSchema *rama_schema_parse_checked(const char *text);
+extern RamaPState *rama_layout_build(RamaSchema *schema, const char *relname);
+extern void rama_layout_check(RamaPState *pstate);
+
+/* guard.c */
+extern Oid	rama_pstate_root_of(Oid relid);
+
+/* create.c */
+#define RAMA_GUARD_TRIGGER "rama_guard"
+extern void rama_pstate_record_dependencies(Oid relid);
+
 /* bind.c: the schema tree over its tables, kept per session, made anew after
  * an invalidation of any of its relations or of its catalog rows. The result
- * stays valid until the end of the statement that asked. */
+ * stays valid to the end of the transaction, or while pinned. */
 extern RamaPState *rama_pstate_get(Oid relid);
+extern void rama_pstate_pin(RamaPState *pstate);
+extern void rama_pstate_unpin(RamaPState *pstate);
 extern bool rama_is_pstate(Oid relid);
+extern RamaPState *rama_pstate_bind(Oid relid);
+extern Oid	rama_key_index(RamaTable *table);
+extern char *rama_type_format(Oid type, int32 typmod);
+extern void rama_type_resolve(const char *text, Oid *type, int32 *typmod);
 
-/* read.c: all with the caller's snapshot; privileges are checked by
- * rama_pstate_check_read(), once per call of a public function. */
+/*
+ * read.c: all with the caller's snapshot; privileges are checked by
+ * rama_pstate_check_read(), once per call of a public function. The slot of
+ * rama_row_fetch() is the caller's: a NULL *slot gets one made in the current
+ * memory context, to be dropped by ExecDropSingleTupleTableSlot() or with the
+ * context; it holds no pin. That of rama_scan_next() is good until the next row.
+ * A scan that is not read to its end, and not ended by an error, must be ended
+ * by rama_scan_end() (set-returning functions: RegisterExprContextCallback).
+ */
 extern void rama_pstate_check_read(RamaPState *pstate);
+extern void rama_pstate_check_row_security(RamaPState *pstate);
+extern TupleDesc rama_table_desc(RamaTable *table);
+extern TupleTableSlot *rama_table_slot(RamaTable *table);
+extern bool rama_row_find(RamaTable *table, Relation heap, Relation index,
+						  const Datum *keys, Snapshot snapshot, TupleTableSlot *slot);
 extern bool rama_row_fetch(RamaTable *table, const Datum *keys,
 						   Snapshot snapshot, TupleTableSlot **slot);
 extern RamaScan *rama_scan_begin(RamaTable *table, const Datum *prefix, int nprefix,
@@ -127,9 +184,14 @@ extern void rama_scan_end(RamaScan *scan);
 extern int64 rama_collection_count(RamaNode *node, const Datum *keys,
 								   Snapshot snapshot, bool *isnull);
 
+/* version.c */
+extern int64 rama_version_count(RamaPState *pstate, Snapshot snapshot);
+extern void rama_version_change(RamaPState *pstate, int64 delta);
+
 /* write.c: rama_pstate_begin_write() comes first, once per call of a public
  * function. The others see and leave the newest state of the transaction. */
 extern void rama_pstate_lock(Oid relid);
+extern void rama_pstate_check_writer(RamaPState *pstate);
 extern void rama_pstate_begin_write(RamaPState *pstate, AclMode needed);
 extern Snapshot rama_write_snapshot(void);
 extern bool rama_row_put(RamaTable *table, const Datum *keys,

@@ -1,0 +1,456 @@
+/*-------------------------------------------------------------------------
+ *
+ * bind.c
+ *	  A PState's schema bound to its tables, kept per session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pg_rama.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "parser/parse_type.h"
+#include "pstate/pstate.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+/* Columns of rama.pstate and rama.pstate_child */
+#define Anum_pstate_schema 2
+#define Anum_pstate_topology 3
+#define Anum_pstate_child_child 1
+#define Anum_pstate_child_pstate 2
+#define Anum_pstate_child_ordinal 3
+
+typedef struct CacheEntry
+{
+	Oid			relid;			/* hash key */
+	RamaPState *pstate;			/* NULL: not built, or invalidated */
+} CacheEntry;
+
+/* In CacheMemoryContext, to the end of the session */
+static HTAB *cache = NULL;
+
+/* Counts invalidations, so that one that arrives during a bind is noticed */
+static uint64 invalidations = 0;
+
+/* Invalidated bindings, freed at the end of a transaction when not pinned */
+static List *retired = NIL;
+
+/*
+ * Names of types are stored as they are found with nothing but pg_catalog in
+ * search_path: the following two run with that.
+ */
+static int
+push_search_path(void)
+{
+	int			nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return nestlevel;
+}
+
+/*
+ * rama_type_format() -- A type as it is written in stored schemas.
+ */
+char *
+rama_type_format(Oid type, int32 typmod)
+{
+	int			nestlevel = push_search_path();
+	char	   *text = format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN);
+
+	AtEOXact_GUC(true, nestlevel);
+	return text;
+}
+
+/*
+ * rama_type_resolve() -- The type that a stored schema names.
+ */
+void
+rama_type_resolve(const char *text, Oid *type, int32 *typmod)
+{
+	int			nestlevel = push_search_path();
+
+	parseTypeString_compat(text, type, typmod);
+	AtEOXact_GUC(true, nestlevel);
+}
+
+static void
+set_key_operators(RamaType *type)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type->oid, TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR |
+											  TYPECACHE_BTREE_OPFAMILY);
+
+	type->lt_opr = entry->lt_opr;
+	type->eq_opr = entry->eq_opr;
+	type->opfamily = entry->btree_opf;
+	type->opcintype = entry->btree_opintype;
+}
+
+static RamaType
+column_type(Form_pg_attribute att)
+{
+	RamaType	type = {0};
+
+	type.oid = att->atttypid;
+	type.typmod = att->atttypmod;
+	type.collation = att->attcollation;
+	type.len = att->attlen;
+	type.byval = att->attbyval;
+	type.align = att->attalign;
+	return type;
+}
+
+/* A type within a jsonb column: only the schema's text names it. */
+static RamaType
+named_type(const char *text, bool iskey)
+{
+	RamaType	type = {0};
+
+	rama_type_resolve(text, &type.oid, &type.typmod);
+	get_typlenbyvalalign(type.oid, &type.len, &type.byval, &type.align);
+	type.collation = get_typcollation(type.oid);
+	if (iskey)
+	{
+		if (OidIsValid(type.collation))
+			type.collation = C_COLLATION_OID;
+		set_key_operators(&type);
+	}
+	return type;
+}
+
+static void
+bind_node(RamaNode *node)
+{
+	const RamaSchema *schema = node->schema;
+
+	if (node->storage == RAMA_IN_TABLE)
+		node->key = node->table->keys[node->table->nkeys - 1];
+	else if (schema->kind == RAMA_VECTOR)
+		node->key = named_type("bigint", true);
+	else if (schema->kind == RAMA_MAP || schema->kind == RAMA_SET)
+		node->key = named_type(schema->type, true);
+	else if (schema->kind == RAMA_SCALAR)
+	{
+		if (node->storage == RAMA_IN_COLUMN)
+			node->type = node->table->columns[node->attno - 1].type;
+		else
+			node->type = named_type(schema->type, false);
+	}
+	for (int i = 0; i < node->nchildren; i++)
+		bind_node(node->children[i]);
+}
+
+/*
+ * rama_key_index() -- The unique index over all keys of a table whose relid
+ * is set, or InvalidOid.
+ */
+Oid
+rama_key_index(RamaTable *table)
+{
+	Relation	rel = table_open(table->relid, AccessShareLock);
+	List	   *indexes = RelationGetIndexList(rel);
+	Oid			found = InvalidOid;
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index form;
+		bool		matches;
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for index %u", lfirst_oid(lc));
+		form = (Form_pg_index) GETSTRUCT(tuple);
+		matches = form->indisunique && form->indisvalid &&
+			form->indnatts == table->nkeys && form->indnkeyatts == table->nkeys &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+		for (int i = 0; matches && i < table->nkeys; i++)
+			matches = form->indkey.values[i] == i + 1;
+		ReleaseSysCache(tuple);
+		if (matches && (!OidIsValid(found) || lfirst_oid(lc) < found))
+			found = lfirst_oid(lc);
+	}
+	list_free(indexes);
+	table_close(rel, NoLock);
+	return found;
+}
+
+static void
+bind_table(RamaTable *table, Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	if (desc->natts != table->ncolumns)
+		elog(ERROR, "table \"%s\" does not have the columns of its PState's schema",
+			 RelationGetRelationName(rel));
+	table->relid = relid;
+	table->keys = palloc0(sizeof(RamaType) * Max(table->nkeys, 1));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		table->columns[i].type = column_type(TupleDescAttr(desc, i));
+		if (i < table->nkeys)
+		{
+			table->keys[i] = table->columns[i].type;
+			set_key_operators(&table->keys[i]);
+		}
+	}
+	table_close(rel, NoLock);
+	if (table->nkeys > 0)
+	{
+		table->index = rama_key_index(table);
+		if (!OidIsValid(table->index))
+			elog(ERROR, "table \"%s\" has no index over its keys", table->name);
+	}
+}
+
+/* The children's oids in the order of the schema. */
+static Oid *
+child_oids(Oid relid, int expected)
+{
+	TupleDesc	desc;
+	List	   *rows = rama_catalog_fetch_all("pstate_child", Anum_pstate_child_pstate,
+											  relid, &desc);
+	Oid		   *oids = palloc0(sizeof(Oid) * (expected + 1));
+	ListCell   *lc;
+
+	foreach(lc, rows)
+	{
+		bool		isnull;
+		int			ordinal = DatumGetInt32(heap_getattr(lfirst(lc), Anum_pstate_child_ordinal,
+														 desc, &isnull));
+
+		if (ordinal < 1 || ordinal > expected)
+			elog(ERROR, "unexpected child %d of PState %u", ordinal, relid);
+		oids[ordinal] = DatumGetObjectId(heap_getattr(lfirst(lc), Anum_pstate_child_child,
+													  desc, &isnull));
+	}
+	return oids;
+}
+
+/*
+ * rama_pstate_bind() -- Bind a PState anew, in the current memory context.
+ *
+ * NULL if the relation is not a PState. The caller holds a lock on the root.
+ */
+RamaPState *
+rama_pstate_bind(Oid relid)
+{
+	TupleDesc	desc;
+	HeapTuple	row = rama_catalog_fetch("pstate", relid, &desc);
+	char	   *relname = get_rel_name(relid);
+	RamaPState *pstate;
+	char	   *schema;
+	Datum		topology;
+	bool		isnull;
+	Oid		   *children;
+
+	if (row == NULL || relname == NULL)
+		return NULL;
+	schema = TextDatumGetCString(heap_getattr(row, Anum_pstate_schema, desc, &isnull));
+	pstate = rama_layout_build(rama_schema_parse_checked(schema), relname);
+	pstate->relid = relid;
+	pstate->schema = schema;
+	topology = heap_getattr(row, Anum_pstate_topology, desc, &isnull);
+	pstate->topology = isnull ? InvalidOid : DatumGetObjectId(topology);
+
+	children = child_oids(relid, pstate->ntables - 1);
+	for (int i = 0; i < pstate->ntables; i++)
+		bind_table(pstate->tables[i], i == 0 ? relid : children[i]);
+	bind_node(pstate->root);
+	return pstate;
+}
+
+static void
+retire(CacheEntry *entry)
+{
+	MemoryContext oldcontext;
+
+	if (entry->pstate == NULL)
+		return;
+	oldcontext = MemoryContextSwitchTo(CacheMemoryContext);
+	retired = lappend(retired, entry->pstate);
+	MemoryContextSwitchTo(oldcontext);
+	entry->pstate = NULL;
+}
+
+static bool
+uses_relation(RamaPState *pstate, Oid relid)
+{
+	for (int i = 0; i < pstate->ntables; i++)
+	{
+		if (pstate->tables[i]->relid == relid)
+			return true;
+	}
+	return false;
+}
+
+/* Relcache callback: relid is InvalidOid for "everything". */
+static void
+invalidate(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	CacheEntry *entry;
+
+	invalidations++;
+	hash_seq_init(&status, cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->pstate &&
+			(!OidIsValid(relid) || uses_relation(entry->pstate, relid)))
+			retire(entry);
+	}
+}
+
+static void
+free_retired(XactEvent event, void *arg)
+{
+	ListCell   *lc;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	foreach(lc, retired)
+	{
+		RamaPState *pstate = lfirst(lc);
+
+		if (pstate->pins > 0)
+			continue;
+		MemoryContextDelete(pstate->context);
+		retired = foreach_delete_current(retired, lc);
+	}
+}
+
+static void
+init_cache(void)
+{
+	HASHCTL		ctl = {0};
+
+	if (CacheMemoryContext == NULL)
+		CreateCacheMemoryContext();
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(CacheEntry);
+	ctl.hcxt = CacheMemoryContext;
+	cache = hash_create("pg_rama PStates", 32, &ctl,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(invalidate, (Datum) 0);
+	RegisterXactCallback(free_retired, NULL);
+}
+
+static void
+not_a_pstate(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (rama_catalog_fetch("pstate_child", relid, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("\"%s\" is a part of a PState, not a PState", rama_relation_name(relid)),
+				 errhint("Name the PState's root table; the view rama.pstates lists PStates.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("\"%s\" is not a PState", rama_relation_name(relid)),
+			 errhint("It is a %s; the view rama.pstates lists PStates.", rama_object_kind(relid))));
+}
+
+/*
+ * Bind until no invalidation comes in between. An error leaves nothing behind
+ * but a context that goes with the transaction.
+ */
+static RamaPState *
+build(Oid relid)
+{
+	for (;;)
+	{
+		MemoryContext context = AllocSetContextCreate(CurTransactionContext, "PState",
+													  ALLOCSET_SMALL_SIZES);
+		MemoryContext oldcontext = MemoryContextSwitchTo(context);
+		uint64		before = invalidations;
+		RamaPState *pstate = rama_pstate_bind(relid);
+
+		MemoryContextSwitchTo(oldcontext);
+		if (pstate == NULL)
+			not_a_pstate(relid);
+		if (before == invalidations)
+		{
+			MemoryContextSetParent(context, CacheMemoryContext);
+			return pstate;
+		}
+		MemoryContextDelete(context);
+	}
+}
+
+/*
+ * rama_pstate_get() -- The PState whose root table is relid.
+ *
+ * Locks the root table in AccessShareLock to the end of the transaction, so
+ * that it stays as it is. The result is valid until then, too.
+ * Error (42704) if the relation is not a PState.
+ */
+RamaPState *
+rama_pstate_get(Oid relid)
+{
+	static uint64 generation = 0;
+	CacheEntry *entry;
+	RamaPState *pstate;
+
+	if (cache == NULL)
+		init_cache();
+	LockRelationOid(relid, AccessShareLock);
+	entry = hash_search(cache, &relid, HASH_FIND, NULL);
+	if (entry && entry->pstate)
+		return entry->pstate;
+
+	pstate = build(relid);
+	entry = hash_search(cache, &relid, HASH_ENTER, NULL);
+	entry->pstate = pstate;
+	pstate->generation = ++generation;
+	return pstate;
+}
+
+/*
+ * rama_pstate_pin() -- Keep this binding until it is unpinned, even when it
+ * becomes stale: for what lives longer than a transaction.
+ */
+void
+rama_pstate_pin(RamaPState *pstate)
+{
+	pstate->pins++;
+}
+
+/*
+ * rama_pstate_unpin() -- Undo rama_pstate_pin(). Cannot fail; frees nothing
+ * before the end of the transaction.
+ */
+void
+rama_pstate_unpin(RamaPState *pstate)
+{
+	Assert(pstate->pins > 0);
+	pstate->pins--;
+}
+
+/*
+ * rama_is_pstate() -- Is the relation the root of a PState?
+ */
+bool
+rama_is_pstate(Oid relid)
+{
+	return rama_catalog_fetch("pstate", relid, NULL) != NULL;
+}

@@ -1,0 +1,376 @@
+/*-------------------------------------------------------------------------
+ *
+ * create.c
+ *	  rama.create_pstate() and rama.drop_pstate().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pg_rama.h"
+
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "parser/parse_type.h"
+#include "pstate/pstate.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+/* Columns of rama.pstate, rama.pstate_child, rama.pstate_version */
+#define Natts_pstate 3
+#define Natts_pstate_child 3
+#define Natts_pstate_version 3
+
+PG_FUNCTION_INFO_V1(rama_create_pstate);
+PG_FUNCTION_INFO_V1(rama_drop_pstate);
+PG_FUNCTION_INFO_V1(rama_format_schema);
+
+static void
+run_ddl(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not execute: %s", sql);
+}
+
+static void
+check_key_type(Oid type)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR |
+											  TYPECACHE_BTREE_OPFAMILY);
+
+	if (!OidIsValid(entry->btree_opf) || !OidIsValid(entry->lt_opr) ||
+		!OidIsValid(entry->eq_opr))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("type %s cannot be a key", format_type_be(type)),
+				 errdetail("It has no default operator class for access method \"btree\"."),
+				 errhint("Keys of maps and elements of sets need a type with an order.")));
+}
+
+/* The type named by a user's text, in the form that is stored. */
+static char *
+canonical_type(const char *text, bool iskey)
+{
+	Oid			type;
+	int32		typmod;
+
+	parseTypeString_compat(text, &type, &typmod);
+	if (get_typtype(type) == TYPTYPE_PSEUDO)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("a PState cannot hold values of pseudo-type %s", format_type_be(type))));
+	if (iskey)
+		check_key_type(type);
+	return rama_type_format(type, typmod);
+}
+
+static void
+canonicalize(RamaSchema *schema)
+{
+	if (schema->type)
+		schema->type = canonical_type(schema->type, schema->kind != RAMA_SCALAR);
+	for (int i = 0; i < schema->nchildren; i++)
+		canonicalize(schema->children[i]);
+}
+
+static void
+notice_implied(const RamaNode *node)
+{
+	if (node->parent && node->schema->implied)
+	{
+		RamaTable  *table = node->table;
+
+		ereport(NOTICE,
+				(errmsg("collection \"%s\" is subindexed, because it encloses a subindexed one",
+						table->columns[table->nkeys - 1].name)));
+	}
+	for (int i = 0; i < node->nchildren; i++)
+		notice_implied(node->children[i]);
+}
+
+/* Are rows of this table updated in normal use? */
+static bool
+has_updated_rows(RamaTable *table)
+{
+	return table->nkeys > 0 && table->ncolumns > table->nkeys &&
+		table->node->kind == RAMA_MAP;
+}
+
+static void
+create_table(RamaTable *table, const char *name)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE %s (", name);
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		RamaColumn *column = &table->columns[i];
+		Oid			type;
+		int32		typmod;
+
+		rama_type_resolve(column->typename, &type, &typmod);
+		appendStringInfo(&sql, "%s%s %s", i == 0 ? "" : ", ",
+						 quote_identifier(column->name),
+						 format_type_extended(type, typmod,
+											  FORMAT_TYPE_TYPEMOD_GIVEN |
+											  FORMAT_TYPE_FORCE_QUALIFY));
+		if (column->role != RAMA_COLUMN_KEY)
+			continue;
+		if (OidIsValid(get_typcollation(type)))
+			appendStringInfoString(&sql, " COLLATE pg_catalog.\"C\"");
+		appendStringInfoString(&sql, " NOT NULL");
+	}
+	appendStringInfoString(&sql, ") USING heap");
+	if (has_updated_rows(table))
+		appendStringInfoString(&sql, " WITH (fillfactor = 85)");
+	run_ddl(sql.data);
+}
+
+/*
+ * The one place where the index over all keys of a PState's table is made.
+ */
+static void
+create_key_index(RamaTable *table, const char *name)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE UNIQUE INDEX ON %s USING btree (", name);
+	for (int i = 0; i < table->nkeys; i++)
+		appendStringInfo(&sql, "%s%s", i == 0 ? "" : ", ",
+						 quote_identifier(table->columns[i].name));
+	appendStringInfoChar(&sql, ')');
+	run_ddl(sql.data);
+	table->index = rama_key_index(table);
+
+	run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s", name,
+					 quote_identifier(get_rel_name(table->index))));
+}
+
+static void
+create_tables(RamaPState *pstate, Oid nspid)
+{
+	char	   *nspname = get_namespace_name(nspid);
+
+	for (int i = 0; i < pstate->ntables; i++)
+	{
+		RamaTable  *table = pstate->tables[i];
+
+		rama_check_name_free(nspid, table->name);
+		create_table(table, quote_qualified_identifier(nspname, table->name));
+		table->relid = get_relname_relid(table->name, nspid);
+		if (!OidIsValid(table->relid))
+			elog(ERROR, "table \"%s\" is gone", table->name);
+	}
+	/* Names that the indexes take must not be the tables'. */
+	for (int i = 0; i < pstate->ntables; i++)
+	{
+		RamaTable  *table = pstate->tables[i];
+		const char *name = quote_qualified_identifier(nspname, table->name);
+
+		if (table->nkeys > 0)
+			create_key_index(table, name);
+		else
+			run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+		run_ddl(psprintf("CREATE TRIGGER " RAMA_GUARD_TRIGGER
+						 " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s"
+						 " FOR EACH STATEMENT EXECUTE FUNCTION " RAMA_SCHEMA ".pstate_guard()",
+						 name));
+	}
+}
+
+static void
+insert_catalog_rows(RamaPState *pstate, const char *schema)
+{
+	Datum		root = ObjectIdGetDatum(pstate->tables[0]->relid);
+	Datum		values[Natts_pstate] = {root, CStringGetTextDatum(schema), (Datum) 0};
+	bool		nulls[Natts_pstate] = {false, false, true};
+
+	rama_catalog_insert("pstate", values, nulls);
+	for (int i = 1; i < pstate->ntables; i++)
+	{
+		Datum		child[Natts_pstate_child] = {
+			ObjectIdGetDatum(pstate->tables[i]->relid), root, Int32GetDatum(i)
+		};
+		bool		child_nulls[Natts_pstate_child] = {false};
+
+		rama_catalog_insert("pstate_child", child, child_nulls);
+	}
+	{
+		Datum		version[Natts_pstate_version] = {root, Int64GetDatum(0), Int64GetDatum(0)};
+		bool		version_nulls[Natts_pstate_version] = {
+			false, false, pstate->tables[0]->nkeys == 0
+		};
+
+		rama_catalog_insert("pstate_version", version, version_nulls);
+	}
+}
+
+/* Depend internally: cannot be dropped alone, goes with what it belongs to. */
+static void
+belong_to(Oid classid, Oid objid, Oid relid)
+{
+	ObjectAddress object;
+	ObjectAddress owner;
+
+	ObjectAddressSet(object, classid, objid);
+	ObjectAddressSet(owner, RelationRelationId, relid);
+	deleteDependencyRecordsForSpecific(classid, objid, DEPENDENCY_INTERNAL,
+									   RelationRelationId, relid);
+	recordDependencyOn(&object, &owner, DEPENDENCY_INTERNAL);
+}
+
+/* Types within jsonb columns: nothing in pg_attribute depends on them. */
+static void
+depend_on_types(Oid relid, RamaNode *node)
+{
+	if (node->storage == RAMA_IN_JSON || (node->storage == RAMA_IN_COLUMN && node->nchildren > 0))
+	{
+		Oid			types[2] = {node->type.oid, node->key.oid};
+
+		for (int i = 0; i < 2; i++)
+		{
+			ObjectAddress table;
+			ObjectAddress type;
+
+			if (!OidIsValid(types[i]))
+				continue;
+			ObjectAddressSet(table, RelationRelationId, relid);
+			ObjectAddressSet(type, TypeRelationId, types[i]);
+			deleteDependencyRecordsForSpecific(RelationRelationId, relid, DEPENDENCY_NORMAL,
+											   TypeRelationId, types[i]);
+			recordDependencyOn(&table, &type, DEPENDENCY_NORMAL);
+		}
+	}
+	for (int i = 0; i < node->nchildren; i++)
+		depend_on_types(relid, node->children[i]);
+}
+
+/*
+ * rama_pstate_record_dependencies() -- Record that a PState's children, key
+ * indexes and guard triggers belong to it.
+ *
+ * Called at creation, and by rama.activate() after a restore, which does not
+ * bring such dependencies along. May be repeated.
+ */
+void
+rama_pstate_record_dependencies(Oid relid)
+{
+	RamaPState *pstate = rama_pstate_bind(relid);
+
+	for (int i = 0; i < pstate->ntables; i++)
+	{
+		RamaTable  *table = pstate->tables[i];
+		Oid			trigger = get_trigger_oid(table->relid, RAMA_GUARD_TRIGGER, true);
+
+		if (i > 0)
+			belong_to(RelationRelationId, table->relid, relid);
+		if (OidIsValid(table->index))
+			belong_to(RelationRelationId, table->index, table->relid);
+		if (OidIsValid(trigger))
+			belong_to(TriggerRelationId, trigger, table->relid);
+	}
+	depend_on_types(relid, pstate->root);
+}
+
+/* The PState of that name with if_not_exists, or InvalidOid. */
+static Oid
+existing_pstate(Oid nspid, const char *relname, bool if_not_exists)
+{
+	Oid			relid = get_relname_relid(relname, nspid);
+
+	if (!if_not_exists || !OidIsValid(relid) || !rama_is_pstate(relid))
+		return InvalidOid;
+	ereport(NOTICE,
+			(errcode(ERRCODE_DUPLICATE_TABLE),
+			 errmsg("PState \"%s\" already exists, skipping", relname)));
+	return relid;
+}
+
+static void
+check_not_null(FunctionCallInfo fcinfo, int nargs)
+{
+	for (int i = 0; i < nargs; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("arguments of rama.create_pstate() cannot be null")));
+	}
+}
+
+/*
+ * rama_create_pstate() -- SQL rama.create_pstate(name, schema, if_not_exists).
+ */
+Datum
+rama_create_pstate(PG_FUNCTION_ARGS)
+{
+	RamaSchema *schema;
+	RamaPState *pstate;
+	Oid			nspid;
+	Oid			relid;
+	char	   *relname;
+
+	check_not_null(fcinfo, 3);
+	rama_require_primary("rama.create_pstate()");
+	rama_split_name(text_to_cstring(PG_GETARG_TEXT_PP(0)), &nspid, &relname);
+	if (isAnyTempNamespace(nspid))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a PState cannot be temporary")));
+	relid = existing_pstate(nspid, relname, PG_GETARG_BOOL(2));
+	if (OidIsValid(relid))
+		PG_RETURN_OID(relid);
+
+	schema = rama_schema_parse_checked(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	canonicalize(schema);
+	pstate = rama_layout_build(schema, relname);
+	rama_layout_check(pstate);
+	notice_implied(pstate->root);
+
+	rama_activate_if_first();
+	SPI_connect();
+	create_tables(pstate, nspid);
+	SPI_finish();
+	relid = pstate->tables[0]->relid;
+	insert_catalog_rows(pstate, rama_schema_print(schema));
+	rama_pstate_record_dependencies(relid);
+	rama_catalog_changed(relid);
+	PG_RETURN_OID(relid);
+}
+
+/*
+ * rama_drop_pstate() -- SQL rama.drop_pstate(pstate): DROP TABLE of what must
+ * be a PState.
+ */
+Datum
+rama_drop_pstate(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+
+	rama_require_primary("rama.drop_pstate()");
+	rama_pstate_get(relid);
+	rama_check_owner(relid);
+	SPI_connect();
+	run_ddl(psprintf("DROP TABLE %s", rama_quoted_relation_name(relid)));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * rama_format_schema() -- SQL rama.format_schema(schema): as the parser
+ * understood it.
+ */
+Datum
+rama_format_schema(PG_FUNCTION_ARGS)
+{
+	RamaSchema *schema = rama_schema_parse_checked(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	PG_RETURN_TEXT_P(cstring_to_text(rama_schema_print(schema)));
+}
