@@ -67,12 +67,18 @@
 	 ProcNumberGetProc((vxid).procNumber))
 #define rama_vxid_is_prepared(vxid) ((vxid).procNumber == INVALID_PROC_NUMBER)
 #define rama_proc_lxid(proc) ((proc)->vxid.lxid)
+#define rama_proc_has_vxid(proc, v) \
+	((proc)->vxid.procNumber == (v).procNumber && \
+	 (proc)->vxid.lxid == (v).localTransactionId)
 #else
 #define rama_vxid_proc(vxid) \
 	((vxid).backendId == InvalidBackendId ? NULL : \
 	 BackendIdGetProc((vxid).backendId))
 #define rama_vxid_is_prepared(vxid) ((vxid).backendId == InvalidBackendId)
 #define rama_proc_lxid(proc) ((proc)->lxid)
+#define rama_proc_has_vxid(proc, v) \
+	((proc)->backendId == (v).backendId && \
+	 (proc)->lxid == (v).localTransactionId)
 #endif
 
 #endif							/* RAMA_COMPAT_H */

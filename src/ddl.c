@@ -15,7 +15,29 @@
 #include "pstate/pstate.h"
 #include "topology/topology.h"
 
+PG_FUNCTION_INFO_V1(rama_on_ddl_command_start);
 PG_FUNCTION_INFO_V1(rama_on_sql_drop);
+
+static EventTriggerData *
+event_trigger_data(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as an event trigger")));
+	return (EventTriggerData *) fcinfo->context;
+}
+
+/*
+ * rama_on_ddl_command_start() -- Event trigger ddl_command_start: refuse what
+ * would break a depot.
+ */
+Datum
+rama_on_ddl_command_start(PG_FUNCTION_ARGS)
+{
+	rama_depot_check_ddl(event_trigger_data(fcinfo)->parsetree);
+	PG_RETURN_NULL();
+}
 
 /*
  * rama_on_sql_drop() -- Event trigger sql_drop: remove catalog rows of
@@ -26,10 +48,7 @@ PG_FUNCTION_INFO_V1(rama_on_sql_drop);
 Datum
 rama_on_sql_drop(PG_FUNCTION_ARGS)
 {
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("must be called as an event trigger")));
+	(void) event_trigger_data(fcinfo);
 
 	SPI_connect();
 	if (SPI_execute("SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "

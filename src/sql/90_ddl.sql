@@ -1,5 +1,14 @@
 -- Event triggers
 
+CREATE FUNCTION rama.on_ddl_command_start() RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'rama_on_ddl_command_start' LANGUAGE C;
+COMMENT ON FUNCTION rama.on_ddl_command_start() IS 'Refuses (0A000) commands that would break a depot.';
+
+CREATE EVENT TRIGGER rama_on_ddl_command_start ON ddl_command_start
+	WHEN TAG IN ('ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TRIGGER', 'CREATE TABLE', 'DROP TRIGGER')
+	EXECUTE FUNCTION rama.on_ddl_command_start();
+COMMENT ON EVENT TRIGGER rama_on_ddl_command_start IS 'Refuses (0A000) commands that would break a depot.';
+
 CREATE FUNCTION rama.on_sql_drop() RETURNS event_trigger
 AS 'MODULE_PATHNAME', 'rama_on_sql_drop' LANGUAGE C;
 COMMENT ON FUNCTION rama.on_sql_drop() IS 'Removes catalog rows of dropped depots, PStates and topologies.';

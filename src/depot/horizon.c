@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * horizon.c
+ *	  The last offset drawn, and full transaction ids against snapshots.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "depot/depot.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "commands/sequence.h"
+#include "fmgr.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(rama_last_offset);
+
+/*
+ * rama_sequence_horizon() -- The last offset drawn from a depot's sequence,
+ * by anybody, finished or not.
+ *
+ * Read from the page under AccessShareLock, which is kept to the end of the
+ * transaction: the lock of nextval or pg_sequence_last_value would make the
+ * reader look like an appender.
+ */
+int64
+rama_sequence_horizon(Oid sequence)
+{
+	Relation	rel = relation_open(sequence, AccessShareLock);
+	Buffer		buffer;
+	Page		page;
+	ItemId		item;
+	Form_pg_sequence_data data;
+	int64		horizon;
+
+	if (rel->rd_rel->relkind != RELKIND_SEQUENCE)
+		elog(ERROR, "relation %u is not a sequence", sequence);
+	buffer = ReadBuffer(rel, 0);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	item = PageGetItemId(page, FirstOffsetNumber);
+	data = (Form_pg_sequence_data) ((char *) PageGetItem(page, item) +
+									((HeapTupleHeader) PageGetItem(page, item))->t_hoff);
+	horizon = data->is_called ? data->last_value : data->last_value - 1;
+	UnlockReleaseBuffer(buffer);
+	relation_close(rel, NoLock);
+	return horizon;
+}
+
+/*
+ * rama_last_offset() -- rama.last_offset(depot): the last offset drawn, or
+ * NULL without SELECT privilege on the depot.
+ *
+ * Error: 42704 (not a depot).
+ */
+Datum
+rama_last_offset(PG_FUNCTION_ARGS)
+{
+	RamaDepot	depot;
+
+	rama_depot_get(PG_GETARG_OID(0), &depot);
+	if (pg_class_aclcheck(depot.relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(rama_sequence_horizon(depot.sequence));
+}
+
+/*
+ * rama_full_xid() -- A transaction id with its epoch.
+ *
+ * For ids of transactions that run, or that a snapshot taken just now may
+ * know: less than 2^31 behind the next id.
+ */
+FullTransactionId
+rama_full_xid(TransactionId xid)
+{
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint32		epoch = EpochFromFullTransactionId(next);
+
+	if (!TransactionIdIsNormal(xid))
+		return FullTransactionIdFromEpochAndXid(0, xid);
+	if (xid > XidFromFullTransactionId(next))
+		epoch--;
+	return FullTransactionIdFromEpochAndXid(epoch, xid);
+}
+
+/*
+ * rama_finished_in_snapshot() -- Is the top-level transaction over, by commit
+ * or abort, as the snapshot sees it?
+ *
+ * The snapshot is one of this transaction, taken on a primary. Our own
+ * transaction is not over.
+ */
+bool
+rama_finished_in_snapshot(FullTransactionId xid, Snapshot snapshot)
+{
+	TransactionId low = XidFromFullTransactionId(xid);
+
+	if (FullTransactionIdEquals(xid, GetTopFullTransactionIdIfAny()))
+		return false;
+	if (FullTransactionIdPrecedes(xid, rama_full_xid(snapshot->xmin)))
+		return true;
+	if (FullTransactionIdFollowsOrEquals(xid, rama_full_xid(snapshot->xmax)))
+		return false;
+	for (uint32 i = 0; i < snapshot->xcnt; i++)
+	{
+		if (snapshot->xip[i] == low)
+			return false;
+	}
+	return true;
+}
