@@ -60,6 +60,19 @@
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif
 
+/* 16 lets an update say that only summarizing indexes need entries. */
+#if PG_VERSION_NUM >= 160000
+#define ExecInsertIndexTuples_compat(rri, slot, estate, which) \
+	ExecInsertIndexTuples((rri), (slot), (estate), false, false, NULL, NIL, \
+						  (which) == TU_Summarizing)
+#else
+typedef bool TU_UpdateIndexes;
+#define TU_None false
+#define TU_All true
+#define ExecInsertIndexTuples_compat(rri, slot, estate, which) \
+	ExecInsertIndexTuples((rri), (slot), (estate), false, false, NULL, NIL)
+#endif
+
 /* 17 numbers processes from 0 and groups the virtual xid in a struct. */
 #if PG_VERSION_NUM >= 170000
 #define rama_vxid_proc(vxid) \

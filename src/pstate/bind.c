@@ -202,6 +202,7 @@ bind_table(RamaTable *table, Oid relid)
 	for (int i = 0; i < desc->natts; i++)
 	{
 		table->columns[i].type = column_type(TupleDescAttr(desc, i));
+		table->columns[i].isdomain = get_typtype(table->columns[i].type.oid) == TYPTYPE_DOMAIN;
 		if (i < table->nkeys)
 		{
 			table->keys[i] = table->columns[i].type;

@@ -92,6 +92,7 @@ typedef struct RamaColumn
 	RamaNode   *node;			/* not for keys: the node of which this is the
 								 * column */
 	RamaType	type;			/* once bound */
+	bool		isdomain;
 } RamaColumn;
 
 struct RamaTable
@@ -134,6 +135,16 @@ typedef struct RamaBound
 } RamaBound;
 
 typedef struct RamaScan RamaScan;
+
+/* A row opened for writing, row.c */
+typedef struct RamaRow
+{
+	RamaTable  *table;
+	Relation	heap;
+	Relation	index;			/* NULL for a single value */
+	bool		found;
+	TupleTableSlot *slot;		/* the newest version, its buffer pinned */
+} RamaRow;
 
 /* layout.c: the tables that a schema asks for, before there are any */
 extern RamaSchema *rama_schema_parse_checked(const char *text);
@@ -188,8 +199,23 @@ extern int64 rama_collection_count(RamaNode *node, const Datum *keys,
 extern int64 rama_version_count(RamaPState *pstate, Snapshot snapshot);
 extern void rama_version_change(RamaPState *pstate, int64 delta);
 
-/* write.c: rama_pstate_begin_write() comes first, once per call of a public
- * function. The others see and leave the newest state of the transaction. */
+extern void rama_version_init(void);
+
+/* row.c */
+extern void rama_row_forget(void);
+extern void rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative);
+extern void rama_row_open_new(RamaRow *row, RamaTable *table);
+extern void rama_row_close(RamaRow *row);
+extern void rama_row_insert(RamaRow *row, const Datum *values, const bool *nulls);
+extern void rama_row_update(RamaRow *row, const Datum *values, const bool *nulls);
+extern void rama_row_delete(RamaRow *row);
+extern void rama_row_check_conflict(Relation heap, TupleTableSlot *slot);
+
+/*
+ * write.c, remove.c: rama_pstate_begin_write() comes first, once per call of a
+ * public function. The others see and leave the newest state of the
+ * transaction.
+ */
 extern void rama_pstate_lock(Oid relid);
 extern void rama_pstate_check_writer(RamaPState *pstate);
 extern void rama_pstate_begin_write(RamaPState *pstate, AclMode needed);
@@ -197,11 +223,15 @@ extern Snapshot rama_write_snapshot(void);
 extern bool rama_row_put(RamaTable *table, const Datum *keys,
 						 int ncolumns, const AttrNumber *attnos,
 						 const Datum *values, const bool *nulls);
-extern bool rama_row_remove(RamaTable *table, const Datum *keys);
-extern void rama_collection_clear(RamaNode *node, const Datum *keys, bool exists);
 extern int64 rama_vector_push(RamaTable *table, const Datum *prefix,
 							  int ncolumns, const AttrNumber *attnos,
 							  const Datum *values, const bool *nulls);
+
+extern int64 rama_count_entry(RamaTable *table, const Datum *keys, int64 delta);
+
+/* remove.c */
+extern bool rama_row_remove(RamaTable *table, const Datum *keys);
+extern void rama_collection_clear(RamaNode *node, const Datum *keys, bool exists);
 
 /* ddl.c: the event triggers' part for PStates */
 extern void rama_pstate_dropped(Oid relid);

@@ -157,6 +157,7 @@ on_xact(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			changes = NIL;		/* freed with the transaction's context */
+			rama_row_forget();
 			break;
 		default:
 			break;
@@ -187,6 +188,8 @@ on_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionId parent
 
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		rama_row_forget();
 	foreach(lc, changes)
 	{
 		Change	   *change = lfirst(lc);
@@ -207,15 +210,30 @@ on_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionId parent
 }
 
 /*
+ * rama_version_init() -- Called before the first write of a session, and any
+ * time later.
+ */
+void
+rama_version_init(void)
+{
+	static bool registered = false;
+
+	if (registered)
+		return;
+	RegisterXactCallback(on_xact, NULL);
+	RegisterSubXactCallback(on_subxact, NULL);
+	registered = true;
+}
+
+/*
  * rama_version_change() -- This transaction changed the PState, and added so
  * many entries to its outermost collection.
  *
- * The caller holds the PState's lock.
+ * The caller has called rama_pstate_begin_write().
  */
 void
 rama_version_change(RamaPState *pstate, int64 delta)
 {
-	static bool registered = false;
 	int			nestlevel = GetCurrentTransactionNestLevel();
 	Change	   *change = find_change(pstate->relid, nestlevel);
 
@@ -223,12 +241,6 @@ rama_version_change(RamaPState *pstate, int64 delta)
 	{
 		MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
 
-		if (!registered)
-		{
-			RegisterXactCallback(on_xact, NULL);
-			RegisterSubXactCallback(on_subxact, NULL);
-			registered = true;
-		}
 		change = palloc(sizeof(Change));
 		change->relid = pstate->relid;
 		change->nestlevel = nestlevel;

@@ -1,0 +1,184 @@
+/*-------------------------------------------------------------------------
+ *
+ * remove.c
+ *	  Removing rows of PStates with everything below them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pg_rama.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "pstate/pstate.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/*
+ * Delete the rows of a table that start with these keys, and those in the
+ * tables below; returns how many rows of this table there were.
+ *
+ * The scan's snapshot is older than the deletions. They become visible when
+ * the caller ends the command.
+ */
+static int64
+remove_range(RamaTable *table, const Datum *prefix, int nprefix)
+{
+	RamaScan   *scan = rama_scan_begin(table, prefix, nprefix, NULL, NULL, false,
+									   rama_write_snapshot());
+	TupleTableSlot *slot;
+	int64		removed = 0;
+	RamaRow		row;
+
+	rama_row_open_new(&row, table);
+	while ((slot = rama_scan_next(scan)) != NULL)
+	{
+		rama_row_check_conflict(row.heap, slot);
+		simple_table_tuple_delete(row.heap, &slot->tts_tid, rama_write_snapshot());
+		removed++;
+	}
+	rama_row_close(&row);
+	rama_scan_end(scan);
+
+	for (int i = 0; i < table->nchildren; i++)
+		remove_range(table->children[i], prefix, nprefix);
+	return removed;
+}
+
+/* Has the row entries in this child table? */
+static bool
+has_entries(TupleTableSlot *slot, RamaTable *child)
+{
+	bool		isnull;
+	Datum		count = slot_getattr(slot, child->node->attno, &isnull);
+
+	return !isnull && DatumGetInt64(count) > 0;
+}
+
+/*
+ * Move a row to the place before it: its key column number "column" is an
+ * index of a vector.
+ */
+static void
+move_down(RamaRow *row, TupleTableSlot *slot, int column)
+{
+	int			ncolumns = row->table->ncolumns;
+	Datum	   *values = palloc(sizeof(Datum) * ncolumns);
+
+	rama_row_check_conflict(row->heap, slot);
+	slot_getallattrs(slot);
+	memcpy(values, slot->tts_values, sizeof(Datum) * ncolumns);
+	values[column] = Int64GetDatum(DatumGetInt64(values[column]) - 1);
+	ExecCopySlot(row->slot, slot);
+	rama_row_update(row, values, slot->tts_isnull);
+	pfree(values);
+}
+
+/*
+ * Close the gap that an element leaves in a vector: the rows behind it, and
+ * those below them, move down by one, in order, so that no key is there
+ * twice.
+ */
+static void
+close_gap(RamaTable *table, const Datum *keys, int nkeys)
+{
+	RamaBound	low = {true, false, keys[nkeys - 1]};
+	RamaScan   *scan = rama_scan_begin(table, keys, nkeys - 1, &low, NULL, false,
+									   rama_write_snapshot());
+	TupleTableSlot *slot;
+	RamaRow		row;
+
+	rama_row_open_new(&row, table);
+	while ((slot = rama_scan_next(scan)) != NULL)
+		move_down(&row, slot, nkeys - 1);
+	rama_row_close(&row);
+	rama_scan_end(scan);
+
+	for (int i = 0; i < table->nchildren; i++)
+		close_gap(table->children[i], keys, nkeys);
+}
+
+/*
+ * rama_row_remove() -- Remove the row with these keys and everything below
+ * it; returns whether there was one.
+ *
+ * Counts are kept; the elements of a vector behind it move down by one, which
+ * costs a row version each. Errors: 40001.
+ */
+bool
+rama_row_remove(RamaTable *table, const Datum *keys)
+{
+	RamaRow		row;
+	bool		found;
+
+	rama_row_open(&row, table, keys, false);
+	found = row.found;
+	if (found)
+	{
+		for (int i = 0; i < table->nchildren; i++)
+		{
+			if (has_entries(row.slot, table->children[i]))
+				remove_range(table->children[i], keys, table->nkeys);
+		}
+		rama_row_delete(&row);
+		CommandCounterIncrement();
+		rama_count_entry(table, keys, -1);
+		if (table->node->kind == RAMA_VECTOR && table->nkeys > 0)
+		{
+			close_gap(table, keys, table->nkeys);
+			CommandCounterIncrement();
+		}
+	}
+	rama_row_close(&row);
+	return found;
+}
+
+/* The count of a collection in its enclosing row becomes 0 or NULL. */
+static void
+reset_count(RamaNode *node, const Datum *keys, bool exists)
+{
+	Datum		zero = Int64GetDatum(0);
+	bool		isnull = !exists;
+
+	rama_row_put(node->table->parent, keys, 1, &node->attno, &zero, &isnull);
+}
+
+/*
+ * rama_collection_clear() -- Remove all entries of a collection that has a
+ * table of its own; "keys" are those of the enclosing row. Afterwards it is
+ * empty, or absent where not "exists".
+ *
+ * The enclosing row is made where it is missing and the collection is to
+ * exist. The outermost collection always exists. Errors: 40001.
+ */
+void
+rama_collection_clear(RamaNode *node, const Datum *keys, bool exists)
+{
+	RamaTable  *table = node->table;
+	RamaTable  *parent = table->parent;
+	bool		had_entries = false;
+	bool		found;
+	RamaRow		row;
+
+	Assert(node->storage == RAMA_IN_TABLE);
+	if (parent == NULL)
+	{
+		int64		removed = remove_range(table, NULL, 0);
+
+		CommandCounterIncrement();
+		rama_version_change(table->pstate, -removed);
+		return;
+	}
+	rama_row_open(&row, parent, keys, true);
+	found = row.found;
+	if (found)
+		had_entries = has_entries(row.slot, table);
+	rama_row_close(&row);
+
+	if (had_entries)
+	{
+		remove_range(table, keys, parent->nkeys);
+		CommandCounterIncrement();
+	}
+	if (found || exists)
+		reset_count(node, keys, exists);
+}
