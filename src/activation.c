@@ -19,6 +19,7 @@
 #include "access/tableam.h"
 #include "access/xlog.h"
 #include "catalog/indexing.h"
+#include "fmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -28,6 +29,8 @@
 #define Anum_activation_database 2
 #define Anum_activation_activated_at 3
 #define Natts_activation 3
+
+PG_FUNCTION_INFO_V1(rama_is_active_sql);
 
 /*
  * rama_is_active() -- Does this database's activation name this cluster and
@@ -76,10 +79,11 @@ table_is_empty(const char *table)
 }
 
 /*
- * Replace the activation row by one that names this cluster and database.
+ * rama_stamp_activation() -- Replace the activation row by one that names this
+ * cluster and database.
  */
-static void
-stamp(void)
+void
+rama_stamp_activation(void)
 {
 	Relation	rel = table_open(rama_catalog_relid("activation"), ShareRowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -112,5 +116,14 @@ rama_activate_if_first(void)
 {
 	if (!rama_is_active() && table_is_empty("depot") &&
 		table_is_empty("pstate") && table_is_empty("topology"))
-		stamp();
+		rama_stamp_activation();
+}
+
+/*
+ * rama_is_active_sql() -- rama.is_active().
+ */
+Datum
+rama_is_active_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(rama_is_active());
 }

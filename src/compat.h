@@ -35,11 +35,31 @@
 	pg_namespace_aclcheck((nspid), (roleid), (mode))
 #endif
 
+/* 16 tells which indexes an update needs; tables without indexes do not care. */
+#if PG_VERSION_NUM >= 160000
+#define simple_heap_update_compat(rel, otid, tup) \
+	do { \
+		TU_UpdateIndexes update_indexes_; \
+		simple_heap_update((rel), (otid), (tup), &update_indexes_); \
+	} while (0)
+#else
+#define simple_heap_update_compat(rel, otid, tup) \
+	simple_heap_update((rel), (otid), (tup))
+#endif
+
 /* 16 reports soft errors of name parsing through a node. */
 #if PG_VERSION_NUM >= 160000
 #define stringToQualifiedNameList_compat(s) stringToQualifiedNameList((s), NULL)
 #else
 #define stringToQualifiedNameList_compat(s) stringToQualifiedNameList(s)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define rama_database_ownercheck(dbid, roleid) \
+	object_ownercheck(DatabaseRelationId, (dbid), (roleid))
+#else
+#define rama_database_ownercheck(dbid, roleid) \
+	pg_database_ownercheck((dbid), (roleid))
 #endif
 
 /* 16: soft errors also for names of types. */

@@ -9,6 +9,8 @@
 
 #include "access/xlog.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "worker/worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -26,6 +28,13 @@ _PG_init(void)
 {
 	rama_preloaded = process_shared_preload_libraries_in_progress;
 	rama_define_gucs();
+	rama_wake_init();
+	if (rama_preloaded)
+	{
+		rama_shmem_init();
+		rama_hold_init();
+		rama_launcher_register();
+	}
 }
 
 /*

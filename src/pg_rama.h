@@ -47,6 +47,7 @@ extern void rama_catalog_changed(Oid relid);
 /* activation.c */
 extern bool rama_is_active(void);
 extern void rama_activate_if_first(void);
+extern void rama_stamp_activation(void);
 
 /* names.c: of relations, for messages and for DDL text */
 extern char *rama_relation_name(Oid relid);

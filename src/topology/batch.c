@@ -1,11 +1,336 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.c
+ *	  One batch of a topology: one transaction that takes settled events,
+ *	  runs the handlers as the topology's owner, and stores the progress.
+ *
+ * See "A batch" in src/topology/README.md for the order of locks and
+ * snapshots.
+ *
+ *-------------------------------------------------------------------------
+ */
 #include "topology/topology.h"
 
+#include "access/table.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "pgstat.h"
+#include "pstate/pstate.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "worker/worker.h"
+
+/* What one source contributes to a batch. */
+typedef struct SourceBatch
+{
+	RamaTopology *topology;
+	RamaSource *source;
+	RamaDepot	depot;
+	Relation	rel;
+	RamaSettled *settled;
+	Tuplestorestate *events;
+	int64		nevents;
+} SourceBatch;
+
+/* The batch that this worker runs now. */
+static Oid	current_topology = InvalidOid;
+static int64 current_batch = 0;
+
+static bool lock_relations(RamaTopology *topology, SourceBatch *sources);
+static int64 take_events(RamaTopology *topology, RamaTopologyState *state,
+						 SourceBatch *sources, bool *full);
+static void run_as_owner(RamaTopology *topology, RamaTopologyState *state,
+						 SourceBatch *sources);
+static void fire_deferred_triggers(void);
+
+PG_FUNCTION_INFO_V1(rama_batch_id);
+
+/*
+ * rama_current_topology() -- The topology whose batch this backend runs, or
+ * InvalidOid.
+ */
 Oid
 rama_current_topology(void)
 {
-	return InvalidOid;
+	return current_topology;
 }
+
+/*
+ * rama_batch_forget() -- Called after a batch's transaction has aborted.
+ */
 void
-rama_topology_dropped(Oid relid)
+rama_batch_forget(void)
 {
+	current_topology = InvalidOid;
+	current_batch = 0;
+}
+
+/*
+ * rama_batch_run() -- Try to run one batch of a topology.
+ *
+ * Called by a worker outside of a transaction; starts and commits one. The
+ * definition must be the one in the catalog: *topology is checked after the
+ * lock is granted, by its flag "stale" that the worker's invalidation callback
+ * sets. Errors are thrown to the caller, who aborts and records them.
+ */
+RamaBatchOutcome
+rama_batch_run(RamaTopology *topology)
+{
+	RamaTopologyState state;
+	RamaBatchOutcome outcome = RAMA_BATCH_IDLE;
+	SourceBatch *sources;
+	Oid			save_userid;
+	int			save_sec_context;
+	bool		full = false;
+	int64		ntaken = 0;
+
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	sources = palloc0_array(SourceBatch, topology->nsources);
+
+	if (!lock_relations(topology, sources) ||
+		!rama_topology_try_lock(topology->relid) || topology->stale)
+		outcome = RAMA_BATCH_BUSY;
+	else
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		rama_state_read(topology->relid, &state);
+		topology->retry_at = state.halted ? DT_NOEND : state.retry_at;
+		if (topology->retry_at > GetCurrentTimestamp())
+			outcome = RAMA_BATCH_WAIT;
+		else if ((ntaken = take_events(topology, &state, sources, &full)) > 0)
+		{
+			outcome = full ? RAMA_BATCH_FULL : RAMA_BATCH_DONE;
+			SetUserIdAndSecContext(topology->owner,
+								   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
+			run_as_owner(topology, &state, sources);
+		}
+		for (int i = 0; i < topology->nsources; i++)
+			if (sources[i].settled)
+				rama_settled_end(sources[i].settled);
+		PopActiveSnapshot();
+	}
+	for (int i = 0; i < topology->nsources; i++)
+		if (sources[i].rel)
+			table_close(sources[i].rel, NoLock);
+	CommitTransactionCommand();
+
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	rama_batch_forget();
+	if (ntaken > 0)
+		rama_rate_count(topology->relid, ntaken);
+	topology->retry = false;
+	return outcome;
+}
+
+/*
+ * Lock the topology's table, the depots and the PStates' root tables, without
+ * waiting: DDL on them must not hold up the worker's other topologies, and
+ * must not meet a batch that has some of the locks. False if one was not to
+ * be had.
+ */
+static bool
+lock_relations(RamaTopology *topology, SourceBatch *sources)
+{
+	if (!ConditionalLockRelationOid(topology->relid, RowExclusiveLock))
+		return false;
+	for (int i = 0; i < topology->nwrites; i++)
+		if (!ConditionalLockRelationOid(topology->writes[i], RowExclusiveLock))
+			return false;
+	for (int i = 0; i < topology->nsources; i++)
+	{
+		Oid			depot = topology->sources[i].depot;
+
+		if (!ConditionalLockRelationOid(depot, AccessShareLock))
+			return false;
+		sources[i].rel = try_table_open(depot, NoLock);
+		if (sources[i].rel == NULL)
+			return false;
+		rama_depot_get(depot, &sources[i].depot);
+	}
+	return true;
+}
+
+/*
+ * The owner must still be allowed to read the depot: events reach handlers
+ * without a check of the executor's.
+ */
+static void
+check_may_read(Oid depot)
+{
+	if (pg_class_aclcheck(depot, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(depot));
+	if (check_enable_rls(depot, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row security of depot \"%s\" applies to the topology's owner",
+						rama_relation_name(depot)),
+				 errhint("Let the depot's owner, or a role with BYPASSRLS, own the topology.")));
+}
+
+static void
+remember_offset(SourceBatch *batch, int64 offset)
+{
+	RamaSource *source = batch->source;
+
+	if (source->noffsets == source->maxoffsets)
+	{
+		source->maxoffsets = Max(64, source->maxoffsets * 2);
+		if (source->offsets == NULL)
+			source->offsets = MemoryContextAlloc(batch->topology->context,
+												 sizeof(int64) * source->maxoffsets);
+		else
+			source->offsets = repalloc_huge(source->offsets,
+											sizeof(int64) * source->maxoffsets);
+	}
+	source->offsets[source->noffsets++] = offset;
+}
+
+static void
+take_event(TupleTableSlot *slot, void *arg)
+{
+	SourceBatch *batch = arg;
+	bool		isnull;
+
+	remember_offset(batch, DatumGetInt64(slot_getattr(slot, batch->depot.offset_attno, &isnull)));
+	tuplestore_puttupleslot(batch->events, slot);
+}
+
+/* A retry takes the events of the failed attempt. */
+static void
+limit_to_failed_attempt(SourceBatch *batch)
+{
+	RamaSource *source = batch->source;
+	int64	   *offsets = palloc_array(int64, Max(1, source->noffsets));
+
+	if (source->noffsets > 0)
+		memcpy(offsets, source->offsets, sizeof(int64) * source->noffsets);
+	rama_settled_limit(batch->settled, offsets, source->noffsets);
+}
+
+/*
+ * Settle every source and collect its events. Returns how many there are;
+ * *full tells whether one of them has batch_max.
+ */
+static int64
+take_events(RamaTopology *topology, RamaTopologyState *state,
+			SourceBatch *sources, bool *full)
+{
+	int64		total = 0;
+
+	if (state->nsources != topology->nsources)
+		elog(ERROR, "topology \"%s\" has %d sources but progress of %d",
+			 get_rel_name(topology->relid), topology->nsources, state->nsources);
+	for (int i = 0; i < topology->nsources; i++)
+	{
+		SourceBatch *source = &sources[i];
+
+		source->topology = topology;
+		source->source = &topology->sources[i];
+		source->settled = rama_settle(&source->depot, &state->progress[i]);
+		if (topology->retry)
+			limit_to_failed_attempt(source);
+		source->source->noffsets = 0;
+		source->events = tuplestore_begin_heap(true, false, work_mem);
+		source->nevents = rama_settled_scan(source->settled, source->rel,
+											topology->options.batch_max,
+											take_event, source);
+		total += source->nevents;
+		*full |= source->nevents >= topology->options.batch_max;
+	}
+	return total;
+}
+
+/*
+ * Run the handlers and store the progress, as the owner, with settings of
+ * the batch's own that do not outlive it.
+ *
+ * PStates are locked before the snapshots that read them are taken: by
+ * the statements' own snapshots, which come later.
+ */
+static void
+run_as_owner(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sources)
+{
+	int			nestlevel;
+	char	   *search_path;
+
+	if (!topology->options.synchronous_commit)
+		set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+						  GUC_ACTION_LOCAL, true, 0, false);
+	nestlevel = NewGUCNestLevel();
+	search_path = psprintf("%s, pg_catalog, pg_temp",
+						   quote_identifier(get_namespace_name(topology->namespace)));
+	set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
+					  GUC_ACTION_SAVE, true, 0, false);
+
+	for (int i = 0; i < topology->nwrites; i++)
+		rama_pstate_lock(topology->writes[i]);
+
+	current_topology = topology->relid;
+	current_batch = state->batch + 1;
+	if (topology->options.handler_timeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, topology->options.handler_timeout);
+	for (int i = 0; i < topology->nsources; i++)
+		if (sources[i].nevents > 0)
+		{
+			check_may_read(sources[i].depot.relid);
+			rama_handler_run(topology, &topology->sources[i], sources[i].rel,
+							 sources[i].events, sources[i].nevents);
+		}
+	fire_deferred_triggers();
+	disable_timeout(STATEMENT_TIMEOUT, false);
+
+	for (int i = 0; i < topology->nsources; i++)
+		rama_settled_progress(sources[i].settled, &state->progress[i]);
+	state->batch++;
+	state->attempts = 0;
+	state->retry_at = 0;
+	state->failed_at = 0;
+	state->sqlstate = NULL;
+	state->error = NULL;
+	rama_state_write(topology->relid, state);
+
+	/* Nothing that a handler set stays. */
+	AtEOXact_GUC(false, nestlevel);
+}
+
+/*
+ * SET CONSTRAINTS ALL IMMEDIATE: deferred triggers run now, under the batch's
+ * own settings, and not at commit when these are gone.
+ */
+static void
+fire_deferred_triggers(void)
+{
+	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
+
+	stmt->constraints = NIL;
+	stmt->deferred = false;
+	AfterTriggerSetState(stmt);
+}
+
+/*
+ * rama_batch_id() -- The number of the running batch: the same for every
+ * attempt of one batch, one more for the next.
+ *
+ * Error (55000) outside of a handler.
+ */
+Datum
+rama_batch_id(PG_FUNCTION_ARGS)
+{
+	if (!OidIsValid(current_topology))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rama.batch_id() can only be called in a handler of a topology")));
+	PG_RETURN_INT64(current_batch);
 }

@@ -3,6 +3,8 @@
  * topology.h
  *	  Topologies: definition, batches, handlers, progress.
  *
+ * See src/topology/README.md.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef RAMA_TOPOLOGY_H
@@ -10,10 +12,134 @@
 
 #include "pg_rama.h"
 
+#include "datatype/timestamp.h"
+#include "depot/depot.h"
+#include "executor/spi.h"
+#include "utils/jsonb.h"
+#include "utils/tuplestore.h"
+
+typedef enum RamaTopologyKind
+{
+	RAMA_STREAM,
+	RAMA_MICROBATCH
+} RamaTopologyKind;
+
+typedef struct RamaOptions
+{
+	int			batch_max;		/* events */
+	int			interval;		/* ms; microbatch only */
+	int			max_attempts;
+	bool		halt;			/* on_error = 'halt' */
+	int			backoff;		/* ms */
+	int			handler_timeout;	/* ms, 0: none */
+	int			max_lag;		/* ms, 0: none */
+	bool		synchronous_commit;
+} RamaOptions;
+
+/* Prepared statements of an sql handler, one per power of 8 of batch sizes. */
+#define RAMA_PLAN_SIZES 8
+
+/* One depot of a topology with its handler: a row of rama.source. */
+typedef struct RamaSource
+{
+	int			number;			/* from 1, in order of creation */
+	Oid			depot;
+	char	   *each;			/* function, or NULL */
+	char	   *sql;			/* statements, or NULL */
+	Oid			function;		/* resolved "each" */
+	SPIPlanPtr	plans[RAMA_PLAN_SIZES];
+	/* Offsets that the last attempt took: a retry takes the same. */
+	int64	   *offsets;
+	int			noffsets;
+	int			maxoffsets;
+} RamaSource;
+
+/* A row of rama.topology with its sources. */
+typedef struct RamaTopology
+{
+	Oid			relid;
+	RamaTopologyKind kind;
+	Oid			owner;
+	Oid			namespace;
+	bool		paused;
+	RamaOptions options;
+	int			nwrites;
+	Oid		   *writes;			/* PStates, in the order of their oids */
+	int			nsources;
+	RamaSource *sources;
+	TimestampTz retry_at;		/* with RAMA_BATCH_WAIT: not before */
+	bool		retry;			/* the last attempt has failed */
+	bool		stale;			/* the catalog has changed since */
+	MemoryContext context;		/* holds all of this */
+} RamaTopology;
+
+/* The one row of a topology's table. */
+typedef struct RamaTopologyState
+{
+	int64		batch;			/* number of the last batch that committed */
+	int			nsources;
+	RamaProgress *progress;		/* by source, in order */
+	int			attempts;		/* failed ones of the batch to come */
+	bool		halted;
+	TimestampTz retry_at;		/* not before, or 0 */
+	char	   *sqlstate;		/* of the last failed attempt, or NULL */
+	char	   *error;
+	TimestampTz failed_at;
+	ItemPointerData tid;
+} RamaTopologyState;
+
+/* What became of a try to run a batch. */
+typedef enum RamaBatchOutcome
+{
+	RAMA_BATCH_BUSY,			/* somebody else holds a lock, or the
+								 * definition is stale; try later */
+	RAMA_BATCH_WAIT,			/* backing off until retry_at, or halted */
+	RAMA_BATCH_IDLE,			/* nothing to take */
+	RAMA_BATCH_DONE,			/* took all that was there */
+	RAMA_BATCH_FULL				/* took batch_max; there may be more */
+} RamaBatchOutcome;
+
+/* options.c */
+extern void rama_options_parse(Jsonb *json, RamaOptions *options);
+extern int64 rama_interval_us(const Interval *interval);
+
+/* load.c */
+extern bool rama_is_topology(Oid relid);
+extern RamaTopology *rama_topology_load(Oid relid);
+extern void rama_topology_free(RamaTopology *topology);
+extern List *rama_topology_list(void);
+extern Oid	rama_handler_function(const char *name, Oid depot);
+
+/* progress.c */
+extern void rama_topology_lock(Oid relid);
+extern bool rama_topology_try_lock(Oid relid);
+extern void rama_state_read(Oid relid, RamaTopologyState *state);
+extern void rama_state_insert(Oid relid, const RamaTopologyState *state);
+extern void rama_state_write(Oid relid, const RamaTopologyState *state);
+
 /* batch.c */
+extern RamaBatchOutcome rama_batch_run(RamaTopology *topology);
 extern Oid	rama_current_topology(void);
+extern void rama_batch_forget(void);
+
+/* handler.c */
+extern void rama_handler_run(RamaTopology *topology, RamaSource *source,
+							 Relation depot, Tuplestorestate *events, int64 nevents);
+extern void rama_handler_check_sql(const char *sql, Oid depot);
+extern void rama_session_clean(void);
+
+/* failure.c */
+extern TimestampTz rama_failure_record(RamaTopology *topology, const ErrorData *error);
 
 /* define.c */
+extern void rama_check_topology_owner(Oid relid);
+extern void rama_topology_record_dependencies(Oid relid);
+
+/* start.c */
+extern void rama_start_position(const RamaDepot *depot, const char *start_from,
+								RamaProgress *progress);
+
+/* control.c */
 extern void rama_topology_dropped(Oid relid);
 
 #endif							/* RAMA_TOPOLOGY_H */

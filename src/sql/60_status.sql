@@ -1,0 +1,82 @@
+-- Views of what there is and how it does
+
+CREATE FUNCTION rama.topology_progress(topology regclass)
+RETURNS TABLE (source int, depot regclass, "position" bigint, last_offset bigint, pending int, lag_ms bigint)
+AS 'MODULE_PATHNAME', 'rama_topology_progress' LANGUAGE C STRICT VOLATILE;
+COMMENT ON FUNCTION rama.topology_progress(regclass) IS
+'How far each source of a topology has read its depot: all settled events up to position are processed, last_offset is the depot''s last, pending the number of open transactions that appended before position, lag_ms the age of the first event not processed. Needs SELECT on the topology.';
+
+CREATE FUNCTION rama.topology_state(topology regclass,
+	OUT batch bigint, OUT attempts int, OUT halted boolean, OUT retry_at timestamptz,
+	OUT sqlstate text, OUT error text, OUT failed_at timestamptz, OUT rate double precision)
+AS 'MODULE_PATHNAME', 'rama_topology_state' LANGUAGE C STRICT VOLATILE;
+COMMENT ON FUNCTION rama.topology_state(regclass) IS
+'The number of the last batch of a topology, its failed attempts since with their error and the time of the next, whether it has halted, and events per second of late. Needs SELECT on the topology.';
+
+CREATE FUNCTION rama.is_active() RETURNS boolean
+AS 'MODULE_PATHNAME', 'rama_is_active_sql' LANGUAGE C STABLE;
+COMMENT ON FUNCTION rama.is_active() IS
+'May topologies run in this database? Not in a restored or copied one before rama.activate().';
+
+CREATE VIEW rama.topologies AS
+SELECT n.nspname AS module, c.relname AS name, t.topology, t.kind,
+	pg_catalog.pg_get_userbyid(c.relowner) AS owner, t.paused,
+	ARRAY(SELECT s.depot FROM rama.source s WHERE s.topology OPERATOR(pg_catalog.=) t.topology ORDER BY s.source) AS depots,
+	t.writes, t.options
+FROM rama.topology t
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.topology
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace;
+COMMENT ON VIEW rama.topologies IS 'The topologies of this database: what they read and write, and their options.';
+GRANT SELECT ON rama.topologies TO PUBLIC;
+
+CREATE VIEW rama.status AS
+SELECT n.nspname AS module, c.relname AS name, t.kind,
+	CASE WHEN NOT rama.is_active() THEN 'inactive'
+		WHEN NOT pg_catalog.current_setting('pg_rama.enabled')::boolean THEN 'disabled'
+		WHEN t.paused THEN 'paused'
+		WHEN s.halted THEN 'halted'
+		WHEN s.attempts OPERATOR(pg_catalog.>) 0 THEN 'failing'
+		WHEN p.lag_events OPERATOR(pg_catalog.>) 0 THEN 'running'
+		ELSE 'idle' END AS state,
+	p.lag_events, p.lag_ms,
+	h.pid AS held_by, h.age AS held_for,
+	pg_catalog.round(s.rate::numeric, 1) AS rate,
+	s.attempts, s.sqlstate AS last_sqlstate, s.error AS last_error, s.failed_at,
+	CASE WHEN NOT rama.is_active() THEN 'SELECT rama.activate()'
+		WHEN t.paused OR s.halted THEN pg_catalog.format('SELECT rama.resume(%L)', t.topology)
+	END AS hint
+FROM rama.topology t
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.topology
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+CROSS JOIN LATERAL rama.topology_state(t.topology) s
+CROSS JOIN LATERAL (
+	SELECT pg_catalog.sum(CASE WHEN lag_ms IS NULL THEN 0
+			ELSE last_offset OPERATOR(pg_catalog.-) "position" END)::bigint AS lag_events,
+		pg_catalog.max(lag_ms) AS lag_ms,
+		pg_catalog.array_agg(depot) AS depots
+	FROM rama.topology_progress(t.topology)) p
+LEFT JOIN LATERAL (
+	SELECT d.pid, d.age
+	FROM pg_catalog.unnest(p.depots) AS u (depot)
+	CROSS JOIN LATERAL rama.pending(u.depot) d
+	ORDER BY d.age DESC NULLS LAST LIMIT 1) h ON true
+WHERE pg_catalog.has_table_privilege(t.topology, 'SELECT')
+UNION ALL
+SELECT n.nspname, c.relname, 'depot', 'idle', NULL, NULL, h.pid, h.age, NULL, NULL, NULL, NULL, NULL, NULL
+FROM rama.depot d
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) d.depot
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+LEFT JOIN LATERAL (
+	SELECT q.pid, q.age FROM rama.pending(d.depot) q
+	ORDER BY q.age DESC NULLS LAST LIMIT 1) h ON true
+WHERE pg_catalog.has_table_privilege(d.depot, 'SELECT')
+UNION ALL
+SELECT n.nspname, c.relname, 'pstate', CASE WHEN s.topology IS NULL THEN 'unowned' ELSE 'owned' END,
+	NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM rama.pstate s
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.pstate
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE pg_catalog.has_table_privilege(s.pstate, 'SELECT');
+COMMENT ON VIEW rama.status IS
+'One screen: every depot, PState and topology that you may read, its state, how far a topology lags in events and ms, the session that holds it up, events per second, and the last error with what to do.';
+GRANT SELECT ON rama.status TO PUBLIC;

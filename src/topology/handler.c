@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler.c
+ *	  Handlers: a function called for each event, or SQL statements over the
+ *	  relation "batch".
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "topology/topology.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_proc.h"
+#include "commands/async.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "parser/parser.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "catalog/namespace.h"
+
+/* For the error context: where a handler is. */
+typedef struct HandlerPosition
+{
+	RamaTopology *topology;
+	Oid			depot;
+	int64		offset;			/* RAMA_NO_OFFSET: the whole batch */
+} HandlerPosition;
+
+static void run_each(RamaSource *source, Relation depot, Tuplestorestate *events,
+					 HandlerPosition *position);
+static void run_sql(RamaSource *source, Relation depot, Tuplestorestate *events,
+					int64 nevents);
+
+static void
+handler_error_context(void *arg)
+{
+	HandlerPosition *position = arg;
+
+	if (position->offset != RAMA_NO_OFFSET)
+		errcontext("topology \"%s\", event " INT64_FORMAT " of depot \"%s\"",
+				   rama_relation_name(position->topology->relid), position->offset,
+				   rama_relation_name(position->depot));
+	else
+		errcontext("topology \"%s\", batch of depot \"%s\"",
+				   rama_relation_name(position->topology->relid),
+				   rama_relation_name(position->depot));
+}
+
+/*
+ * rama_handler_run() -- Run a source's handler over the events of a batch.
+ *
+ * Called in the batch's transaction as the topology's owner, with the
+ * PStates locked and an active snapshot.
+ */
+void
+rama_handler_run(RamaTopology *topology, RamaSource *source, Relation depot,
+				 Tuplestorestate *events, int64 nevents)
+{
+	HandlerPosition position = {topology, RelationGetRelid(depot), RAMA_NO_OFFSET};
+	ErrorContextCallback callback = {error_context_stack, handler_error_context, &position};
+
+	error_context_stack = &callback;
+	if (source->each)
+		run_each(source, depot, events, &position);
+	else
+		run_sql(source, depot, events, nevents);
+	error_context_stack = callback.previous;
+}
+
+/*
+ * Call the function for each event in offset order. Each call sees what the
+ * calls before it did.
+ */
+static void
+run_each(RamaSource *source, Relation depot, Tuplestorestate *events,
+		 HandlerPosition *position)
+{
+	Oid			function = rama_handler_function(source->each, RelationGetRelid(depot));
+	AclResult	aclresult = rama_function_aclcheck(function, GetUserId(), ACL_EXECUTE);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(depot),
+													&TTSOpsMinimalTuple);
+	MemoryContext event_context = AllocSetContextCreate(CurrentMemoryContext,
+														"pg_rama event",
+														ALLOCSET_DEFAULT_SIZES);
+	RamaDepot	info;
+	FmgrInfo	flinfo;
+
+	LOCAL_FCINFO(fcinfo, 1);
+
+	if (aclresult != ACLCHECK_OK)
+		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
+	rama_depot_get(RelationGetRelid(depot), &info);
+	fmgr_info(function, &flinfo);
+	while (tuplestore_gettupleslot(events, true, false, slot))
+	{
+		MemoryContext old = MemoryContextSwitchTo(event_context);
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		position->offset = DatumGetInt64(slot_getattr(slot, info.offset_attno, &isnull));
+		InitFunctionCallInfoData(*fcinfo, &flinfo, 1, InvalidOid, NULL, NULL);
+		fcinfo->args[0].value = ExecFetchSlotHeapTupleDatum(slot);
+		fcinfo->args[0].isnull = false;
+		PushActiveSnapshot(GetTransactionSnapshot());
+		FunctionCallInvoke(fcinfo);
+		PopActiveSnapshot();
+		CommandCounterIncrement();
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(event_context);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(event_context);
+}
+
+/* Plans are kept per power of 8 of the batch's size. */
+static int
+plan_slot(int64 nevents)
+{
+	int			i = 0;
+
+	while (nevents > 1 && i < RAMA_PLAN_SIZES - 1)
+	{
+		nevents >>= 3;
+		i++;
+	}
+	return i;
+}
+
+static double
+plan_slot_rows(int slot)
+{
+	return slot == 0 ? 1 : (double) (UINT64CONST(1) << (3 * slot));
+}
+
+/* Make the events known to SPI's parser and executor as relation "batch". */
+static void
+register_batch(EphemeralNamedRelation enr, Oid depot, Tuplestorestate *events,
+			   double rows)
+{
+	int			rc;
+
+	memset(enr, 0, sizeof(*enr));
+	enr->md.name = "batch";
+	enr->md.reliddesc = depot;
+	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+	enr->md.enrtuples = rows;
+	enr->reldata = events;
+	rc = SPI_register_relation(enr);
+	if (rc != SPI_OK_REL_REGISTER)
+		elog(ERROR, "SPI_register_relation failed: %s", SPI_result_code_string(rc));
+}
+
+static SPIPlanPtr
+prepare_sql(const char *sql)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, 0, NULL);
+
+	if (plan == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("statement cannot be used in a handler: %s",
+						SPI_result_code_string(SPI_result))));
+	return plan;
+}
+
+static void
+run_sql(RamaSource *source, Relation depot, Tuplestorestate *events, int64 nevents)
+{
+	int			slot = plan_slot(nevents);
+	EphemeralNamedRelationData enr;
+	int			rc;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	register_batch(&enr, RelationGetRelid(depot), events, plan_slot_rows(slot));
+	if (source->plans[slot] == NULL)
+	{
+		SPIPlanPtr	plan = prepare_sql(source->sql);
+
+		SPI_keepplan(plan);
+		source->plans[slot] = plan;
+	}
+	rc = SPI_execute_plan(source->plans[slot], NULL, NULL, false, 0);
+	if (rc < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("statement cannot be used in a handler: %s",
+						SPI_result_code_string(rc))));
+	SPI_finish();
+}
+
+/*
+ * rama_handler_check_sql() -- Parse and analyze the statements of a handler,
+ * so that mistakes show when a topology is made.
+ */
+void
+rama_handler_check_sql(const char *sql, Oid depot)
+{
+	EphemeralNamedRelationData enr;
+	SPIPlanPtr	plan;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	register_batch(&enr, depot, tuplestore_begin_heap(false, false, work_mem), 1);
+	plan = prepare_sql(sql);
+	SPI_freeplan(plan);
+	SPI_finish();
+}
+
+/*
+ * rama_session_clean() -- Remove what handlers may have left in the session,
+ * as DISCARD ALL would.
+ *
+ * Called by a worker between batches, outside of a transaction. Plans of SQL
+ * handlers stay.
+ */
+void
+rama_session_clean(void)
+{
+	StartTransactionCommand();
+	PortalHashTableDeleteAll();
+	DropAllPreparedStatements();
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	ResetSequenceCaches();
+	if (OidIsValid(LookupExplicitNamespace("pg_temp", true)))
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		ResetTempTableNamespace();
+		PopActiveSnapshot();
+	}
+	CommitTransactionCommand();
+}

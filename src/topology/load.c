@@ -1,0 +1,206 @@
+/*-------------------------------------------------------------------------
+ *
+ * load.c
+ *	  Topologies from the catalog into memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "topology/topology.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "parser/parse_func.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* Columns of rama.topology and rama.source */
+enum
+{
+	Anum_topology_topology = 1,
+	Anum_topology_kind,
+	Anum_topology_writes,
+	Anum_topology_options,
+	Anum_topology_paused
+};
+enum
+{
+	Anum_source_topology = 1,
+	Anum_source_source,
+	Anum_source_depot,
+	Anum_source_each,
+	Anum_source_sql
+};
+
+/*
+ * rama_is_topology() -- Is the relation a topology?
+ */
+bool
+rama_is_topology(Oid relid)
+{
+	return rama_catalog_fetch("topology", relid, NULL) != NULL;
+}
+
+static char *
+text_or_null(HeapTuple tuple, AttrNumber attno, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attno, desc, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * rama_handler_function() -- The function of that name whose one argument is
+ * the depot's row type.
+ *
+ * Errors: 42883 without one, with a hint that shows its signature.
+ */
+Oid
+rama_handler_function(const char *name, Oid depot)
+{
+	Oid			rowtype = get_rel_type_id(depot);
+	Oid			function = LookupFuncName(stringToQualifiedNameList_compat(name),
+										  1, &rowtype, true);
+
+	if (!OidIsValid(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("handler function %s(%s) does not exist",
+						name, rama_relation_name(depot)),
+				 errhint("A handler given as \"each\" is a function whose one argument is the depot's row type.")));
+	return function;
+}
+
+static void
+load_source(HeapTuple tuple, TupleDesc desc, RamaSource *source)
+{
+	bool		isnull;
+
+	source->number = DatumGetInt32(heap_getattr(tuple, Anum_source_source, desc, &isnull));
+	source->depot = DatumGetObjectId(heap_getattr(tuple, Anum_source_depot, desc, &isnull));
+	source->each = text_or_null(tuple, Anum_source_each, desc);
+	source->sql = text_or_null(tuple, Anum_source_sql, desc);
+}
+
+static int
+oid_cmp_qsort(const void *a, const void *b)
+{
+	Oid			x = *(const Oid *) a;
+	Oid			y = *(const Oid *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+load_writes(RamaTopology *topology, Datum array)
+{
+	Datum	   *elems;
+
+	deconstruct_array(DatumGetArrayTypeP(array), REGCLASSOID, sizeof(Oid), true,
+					  TYPALIGN_INT, &elems, NULL, &topology->nwrites);
+	topology->writes = palloc_array(Oid, topology->nwrites);
+	for (int i = 0; i < topology->nwrites; i++)
+		topology->writes[i] = DatumGetObjectId(elems[i]);
+	qsort(topology->writes, topology->nwrites, sizeof(Oid), oid_cmp_qsort);
+}
+
+/*
+ * rama_topology_load() -- A topology from the catalog, in a memory context of
+ * its own below the current one, or NULL where the relation is none.
+ *
+ * Handler functions are not resolved here: see rama_handler_run().
+ */
+RamaTopology *
+rama_topology_load(Oid relid)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "pg_rama topology",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	RamaTopology *topology = palloc0_object(RamaTopology);
+	TupleDesc	desc;
+	HeapTuple	tuple = rama_catalog_fetch("topology", relid, &desc);
+	HeapTuple	class = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		isnull;
+	List	   *rows;
+
+	if (tuple == NULL || !HeapTupleIsValid(class))
+	{
+		if (HeapTupleIsValid(class))
+			ReleaseSysCache(class);
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	topology->context = context;
+	topology->relid = relid;
+	topology->owner = ((Form_pg_class) GETSTRUCT(class))->relowner;
+	topology->namespace = ((Form_pg_class) GETSTRUCT(class))->relnamespace;
+	ReleaseSysCache(class);
+	topology->kind = strcmp(text_or_null(tuple, Anum_topology_kind, desc), "stream") == 0 ?
+		RAMA_STREAM : RAMA_MICROBATCH;
+	topology->paused = DatumGetBool(heap_getattr(tuple, Anum_topology_paused, desc, &isnull));
+	load_writes(topology, heap_getattr(tuple, Anum_topology_writes, desc, &isnull));
+	rama_options_parse(DatumGetJsonbP(heap_getattr(tuple, Anum_topology_options, desc, &isnull)),
+					   &topology->options);
+
+	rows = rama_catalog_fetch_all("source", Anum_source_topology, relid, &desc);
+	topology->sources = palloc0_array(RamaSource, list_length(rows));
+	for (int i = 0; i < list_length(rows); i++)
+		load_source(list_nth(rows, i), desc, &topology->sources[topology->nsources++]);
+	MemoryContextSwitchTo(old);
+	return topology;
+}
+
+/*
+ * rama_topology_free() -- Free a loaded topology and its prepared statements.
+ */
+void
+rama_topology_free(RamaTopology *topology)
+{
+	for (int i = 0; i < topology->nsources; i++)
+		for (int j = 0; j < RAMA_PLAN_SIZES; j++)
+			if (topology->sources[i].plans[j])
+				SPI_freeplan(topology->sources[i].plans[j]);
+	MemoryContextDelete(topology->context);
+}
+
+/*
+ * rama_topology_list() -- Oids of all topologies of this database.
+ *
+ * Rows without a relation are left out.
+ */
+List *
+rama_topology_list(void)
+{
+	Relation	rel = table_open(rama_catalog_relid("topology"), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	List	   *result = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(heap_getattr(tuple, Anum_topology_topology,
+														  RelationGetDescr(rel), &isnull));
+
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+			result = lappend_oid(result, relid);
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return result;
+}

@@ -1,0 +1,423 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *	  The launcher: one process that starts scouts and workers.
+ *
+ * It is connected to no database. A scout is sent into each database once,
+ * and again when its catalog has changed; it publishes which groups of
+ * topologies there are. The launcher then sees to it that every group has a
+ * worker, as far as pg_rama.workers allows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/worker.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* After a worker could not be started, or ended by itself. */
+#define RETRY_MS 1000
+/* How often to look at everything though nobody said anything. */
+#define LAUNCHER_POLL_MS 10000
+
+/* What the launcher knows of the workers that it registered. */
+static BackgroundWorkerHandle *handles[RAMA_MAX_SLOTS];
+
+static void find_databases(void);
+static void reap(void);
+static TimestampTz send_scouts(TimestampTz now);
+static TimestampTz start_workers(TimestampTz now);
+static void ask_for_places(void);
+static bool start(RamaTopologyKind kind, Oid database, Oid owner);
+
+/*
+ * rama_launcher_register() -- Called by _PG_init when preloaded. The launcher
+ * starts when recovery has ended: never on a standby.
+ */
+void
+rama_launcher_register(void)
+{
+	BackgroundWorker worker = {0};
+
+	if (IsBinaryUpgrade)
+		return;
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 5;
+	strlcpy(worker.bgw_library_name, "pg_rama", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "rama_launcher_main", sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "pg_rama launcher", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "pg_rama launcher", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+static void
+launcher_exit(int code, Datum arg)
+{
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	rama_shared->launcher = NULL;
+	LWLockRelease(rama_shared->lock);
+}
+
+/*
+ * rama_launcher_main() -- The launcher's main function.
+ */
+void
+rama_launcher_main(Datum arg)
+{
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+
+	before_shmem_exit(launcher_exit, (Datum) 0);
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	rama_shared->launcher = MyLatch;
+	rama_shared->rescan = true;
+	LWLockRelease(rama_shared->lock);
+
+	for (;;)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+		TimestampTz next = TimestampTzPlusMilliseconds(now, LAUNCHER_POLL_MS);
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		reap();
+		if (rama_shared->rescan)
+			find_databases();
+		if (rama_enabled)
+		{
+			next = Min(next, send_scouts(now));
+			next = Min(next, start_workers(now));
+			ask_for_places();
+		}
+		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+				  Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next)),
+				  PG_WAIT_EXTENSION);
+	}
+}
+
+/*
+ * Mark every database that can be connected to as unknown. Templates are left
+ * alone: they must be free to be copied.
+ */
+static void
+find_databases(void)
+{
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+	bool		full = false;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
+		RamaDatabase *entry;
+
+		if (!form->datallowconn || form->datistemplate)
+			continue;
+		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+		entry = rama_database_slot(form->oid, true);
+		if (entry)
+			entry->dirty = true;
+		else
+			full = true;
+		LWLockRelease(rama_shared->lock);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+
+	rama_shared->rescan = false;
+	if (full)
+		ereport(WARNING,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many databases for pg_rama"),
+				 errdetail("Topologies run in at most %d databases of one server.",
+						   RAMA_MAX_DATABASES)));
+}
+
+/*
+ * Free the slots of workers that ended before they could do so themselves.
+ */
+static void
+reap(void)
+{
+	for (int i = 0; i < RAMA_MAX_SLOTS; i++)
+	{
+		RamaSlot   *slot = &rama_shared->slots[i];
+		pid_t		pid;
+
+		if (handles[i] == NULL)
+			continue;
+		if (GetBackgroundWorkerPid(handles[i], &pid) != BGWH_STOPPED)
+			continue;
+		pfree(handles[i]);
+		handles[i] = NULL;
+		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+		if (slot->inuse && slot->pid == 0)
+			slot->inuse = false;
+		LWLockRelease(rama_shared->lock);
+	}
+}
+
+/*
+ * A scout for every database whose catalog has changed, one at a time each.
+ * Returns when to look again.
+ */
+static TimestampTz
+send_scouts(TimestampTz now)
+{
+	TimestampTz next = DT_NOEND;
+
+	for (int i = 0; i < RAMA_MAX_DATABASES; i++)
+	{
+		RamaDatabase *entry = &rama_shared->databases[i];
+		Oid			database = InvalidOid;
+
+		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+		if (OidIsValid(entry->oid) && entry->dirty && entry->holds == 0)
+		{
+			if (entry->retry_at <= now)
+			{
+				database = entry->oid;
+				entry->dirty = false;
+			}
+			else
+				next = Min(next, entry->retry_at);
+		}
+		LWLockRelease(rama_shared->lock);
+		if (!OidIsValid(database) || start(RAMA_STREAM, database, InvalidOid))
+			continue;
+		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+		if (entry->oid == database)
+		{
+			entry->dirty = true;
+			entry->retry_at = TimestampTzPlusMilliseconds(now, RETRY_MS);
+			next = Min(next, entry->retry_at);
+		}
+		LWLockRelease(rama_shared->lock);
+	}
+	return next;
+}
+
+/* Workers of a group, or with owner InvalidOid all workers of a database. */
+static int
+count_workers(Oid database, Oid owner, RamaTopologyKind kind)
+{
+	int			n = 0;
+
+	for (int i = 0; i < RAMA_MAX_SLOTS; i++)
+	{
+		RamaSlot   *slot = &rama_shared->slots[i];
+
+		if (slot->inuse && slot->database == database && OidIsValid(slot->owner) &&
+			(!OidIsValid(owner) || (slot->owner == owner && slot->kind == kind)))
+			n++;
+	}
+	return n;
+}
+
+/*
+ * The group that most needs one more worker: first those without any, then
+ * those with more topologies than workers. NULL where none does. The caller
+ * holds the lock.
+ */
+static RamaGroup *
+neediest_group(TimestampTz now, TimestampTz *next)
+{
+	RamaGroup  *best = NULL;
+	double		best_need = 0;
+
+	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
+	{
+		RamaGroup  *group = &rama_shared->groups[i];
+		RamaDatabase *entry;
+		int			workers;
+		double		need;
+
+		if (!OidIsValid(group->database))
+			continue;
+		entry = rama_database_slot(group->database, false);
+		workers = count_workers(group->database, group->owner, group->kind);
+		if ((entry && entry->holds > 0) || workers >= group->ntopologies ||
+			count_workers(group->database, InvalidOid, RAMA_STREAM) >= rama_workers)
+			continue;
+		if (group->retry_at > now)
+		{
+			*next = Min(*next, group->retry_at);
+			continue;
+		}
+		need = workers == 0 ? 1e9 : (double) group->ntopologies / workers;
+		if (need > best_need)
+		{
+			best = group;
+			best_need = need;
+		}
+	}
+	return best;
+}
+
+/*
+ * Start workers for the groups that need them. Returns when to look again.
+ */
+static TimestampTz
+start_workers(TimestampTz now)
+{
+	TimestampTz next = DT_NOEND;
+
+	for (;;)
+	{
+		RamaGroup  *group;
+		Oid			database = InvalidOid;
+		Oid			owner = InvalidOid;
+		RamaTopologyKind kind = RAMA_STREAM;
+
+		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+		group = neediest_group(now, &next);
+		if (group)
+		{
+			database = group->database;
+			owner = group->owner;
+			kind = group->kind;
+			/* A worker that fails at once is not started again at once. */
+			if (count_workers(database, owner, kind) == 0)
+				group->retry_at = TimestampTzPlusMilliseconds(now, RETRY_MS);
+		}
+		LWLockRelease(rama_shared->lock);
+		if (group == NULL)
+			return next;
+		if (!start(kind, database, owner))
+			return Min(next, TimestampTzPlusMilliseconds(now, RETRY_MS));
+	}
+}
+
+/*
+ * A group that has events but no worker gets the place of an idle worker of
+ * another group of its database.
+ */
+static void
+ask_for_places(void)
+{
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
+	{
+		RamaGroup  *group = &rama_shared->groups[i];
+
+		if (!OidIsValid(group->database) || pg_atomic_read_u32(&group->wanted) == 0 ||
+			count_workers(group->database, group->owner, group->kind) > 0 ||
+			count_workers(group->database, InvalidOid, RAMA_STREAM) < rama_workers)
+			continue;
+		for (int j = 0; j < RAMA_MAX_SLOTS; j++)
+		{
+			RamaSlot   *slot = &rama_shared->slots[j];
+
+			if (slot->inuse && slot->database == group->database &&
+				OidIsValid(slot->owner) && slot->latch && slot->idle && !slot->leave)
+			{
+				slot->leave = true;
+				SetLatch(slot->latch);
+				break;
+			}
+		}
+	}
+	LWLockRelease(rama_shared->lock);
+}
+
+static int
+reserve_slot(RamaTopologyKind kind, Oid database, Oid owner)
+{
+	int			result = -1;
+
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < RAMA_MAX_SLOTS && result < 0; i++)
+	{
+		RamaSlot   *slot = &rama_shared->slots[i];
+
+		if (slot->inuse)
+			continue;
+		result = i;
+		slot->inuse = true;
+		slot->database = database;
+		slot->owner = owner;
+		slot->kind = kind;
+		slot->pid = 0;
+		slot->latch = NULL;
+		slot->idle = false;
+		slot->leave = false;
+		slot->yield = false;
+		pg_atomic_write_u64(&slot->depots, 0);
+		pg_atomic_write_u64(&slot->wanted, 0);
+		pg_atomic_write_u32(&slot->reload, 0);
+		if (pg_atomic_read_u32(&rama_shared->slots_used) <= (uint32) i)
+			pg_atomic_write_u32(&rama_shared->slots_used, i + 1);
+	}
+	LWLockRelease(rama_shared->lock);
+	return result;
+}
+
+/*
+ * Register a worker, or with owner InvalidOid a scout. False, with a message
+ * in the log, when there is no place for it.
+ */
+static bool
+start(RamaTopologyKind kind, Oid database, Oid owner)
+{
+	const char *what = OidIsValid(owner) ? "worker" : "scout";
+	BackgroundWorker worker = {0};
+	int			slot = reserve_slot(kind, database, owner);
+	MemoryContext old;
+	bool		started;
+
+	if (slot >= 0)
+	{
+		worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+		worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+		worker.bgw_restart_time = BGW_NEVER_RESTART;
+		worker.bgw_main_arg = Int32GetDatum(slot);
+		worker.bgw_notify_pid = MyProcPid;
+		strlcpy(worker.bgw_library_name, "pg_rama", sizeof(worker.bgw_library_name));
+		snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "rama_%s_main", what);
+		snprintf(worker.bgw_name, sizeof(worker.bgw_name), "pg_rama %s", what);
+		snprintf(worker.bgw_type, sizeof(worker.bgw_type), "pg_rama %s", what);
+		old = MemoryContextSwitchTo(TopMemoryContext);
+		started = RegisterDynamicBackgroundWorker(&worker, &handles[slot]);
+		MemoryContextSwitchTo(old);
+		if (started)
+			return true;
+		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+		rama_shared->slots[slot].inuse = false;
+		LWLockRelease(rama_shared->lock);
+	}
+	ereport(LOG,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg("no place for a pg_rama %s", what),
+			 errdetail("It is tried again every %d ms.", RETRY_MS),
+			 errhint("Increase max_worker_processes, or decrease pg_rama.workers.")));
+	return false;
+}

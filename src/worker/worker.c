@@ -1,0 +1,508 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  A worker: runs the topologies of one kind and one owner in one
+ *	  database. And a scout: tells the launcher which there are.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/worker.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+/* Longest time between two tries while somebody else has a lock. */
+#define MAX_BUSY_MS 1000
+
+/* A topology that this worker looks after. */
+typedef struct Duty
+{
+	RamaTopology *topology;
+	uint64		depots;			/* bits of the depots that it reads */
+	bool		wanted;			/* there may be events */
+	TimestampTz started_at;		/* of the last batch that took events */
+	TimestampTz not_before;		/* busy or backing off until then */
+	TimestampTz poll_at;		/* look then though nobody said anything */
+	int			busy_ms;		/* last wait for a lock */
+} Duty;
+
+static RamaSlot *my_slot = NULL;
+static Duty *duties = NULL;
+static int	nduties = 0;
+
+static void attach(Datum arg, pqsigfunc on_interrupt);
+static void relcache_callback(Datum arg, Oid relid);
+static void reload_duties(void);
+static bool run_duties(TimestampTz *next);
+static bool is_due(Duty *duty, TimestampTz now, TimestampTz *next);
+static void run_duty(Duty *duty, TimestampTz now);
+static bool try_batch(Duty *duty, RamaBatchOutcome *outcome);
+static void record_failure(Duty *duty, const ErrorData *error);
+static bool should_leave(bool idle);
+
+/*
+ * rama_worker_main() -- A worker's main function; arg is its slot.
+ */
+void
+rama_worker_main(Datum arg)
+{
+	attach(arg, StatementCancelHandler);
+	pgstat_report_appname("pg_rama");
+
+	reload_duties();
+	for (;;)
+	{
+		TimestampTz next = DT_NOEND;
+		bool		idle;
+
+		ResetLatch(MyLatch);
+		/* A cancel that came after its batch had ended is void. */
+		QueryCancelPending = false;
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (pg_atomic_exchange_u32(&my_slot->reload, 0) != 0)
+			reload_duties();
+		if (nduties == 0)
+			proc_exit(0);
+
+		idle = run_duties(&next);
+		if (should_leave(idle))
+			proc_exit(0);
+		if (idle)
+		{
+			my_slot->idle = true;
+			WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					  Max(0, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next)),
+					  PG_WAIT_EXTENSION);
+			my_slot->idle = false;
+		}
+	}
+}
+
+/*
+ * Give the slot back. What is left to do makes the group wanted, so that the
+ * launcher finds it a worker again.
+ */
+static void
+detach(int code, Datum arg)
+{
+	bool		wanted = pg_atomic_read_u64(&my_slot->wanted) != 0 || code != 0;
+
+	for (int i = 0; i < nduties; i++)
+		wanted |= duties[i].wanted;
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
+	{
+		RamaGroup  *group = &rama_shared->groups[i];
+
+		if (group->database == my_slot->database && group->owner == my_slot->owner &&
+			group->kind == my_slot->kind)
+			pg_atomic_write_u32(&group->wanted, wanted);
+	}
+	my_slot->latch = NULL;
+	my_slot->pid = 0;
+	my_slot->inuse = false;
+	LWLockRelease(rama_shared->lock);
+	ConditionVariableBroadcast(&rama_shared->changed);
+	rama_wake_launcher();
+}
+
+/*
+ * Take the slot that the launcher reserved, and connect to its database: as
+ * superuser, since the owner may be a role that cannot log in. Nothing of the
+ * owner's runs before the batch has switched to the owner.
+ */
+static void
+attach(Datum arg, pqsigfunc on_interrupt)
+{
+	my_slot = &rama_shared->slots[DatumGetInt32(arg)];
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGINT, on_interrupt);
+
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	my_slot->pid = MyProcPid;
+	my_slot->latch = MyLatch;
+	LWLockRelease(rama_shared->lock);
+	before_shmem_exit(detach, (Datum) 0);
+	BackgroundWorkerUnblockSignals();
+	if (rama_database_held(my_slot->database))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(my_slot->database, InvalidOid, 0);
+	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+}
+
+/* A relation has changed: its topology, if it is one of ours, is stale. */
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	for (int i = 0; i < nduties; i++)
+		if (relid == InvalidOid || duties[i].topology->relid == relid)
+		{
+			duties[i].topology->stale = true;
+			pg_atomic_write_u32(&my_slot->reload, 1);
+		}
+}
+
+static bool
+extension_is_active(void)
+{
+	return OidIsValid(get_extension_oid("pg_rama", true)) &&
+		OidIsValid(get_namespace_oid(RAMA_SCHEMA, true)) && rama_is_active();
+}
+
+/*
+ * All topologies of the database that may run, loaded into the current memory
+ * context.
+ */
+static List *
+load_topologies(void)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	if (!extension_is_active())
+		return NIL;
+	foreach(lc, rama_topology_list())
+	{
+		RamaTopology *topology = rama_topology_load(lfirst_oid(lc));
+
+		if (topology)
+			result = lappend(result, topology);
+	}
+	return result;
+}
+
+static void
+start_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+commit_transaction(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
+ * rama_scout_main() -- A scout's main function: publish the groups of
+ * topologies of one database.
+ */
+void
+rama_scout_main(Datum arg)
+{
+	attach(arg, SIG_IGN);
+	start_transaction();
+	rama_groups_publish(MyDatabaseId, load_topologies());
+	commit_transaction();
+	proc_exit(0);
+}
+
+static void
+add_duty(RamaTopology *topology)
+{
+	Duty	   *duty = &duties[nduties++];
+
+	memset(duty, 0, sizeof(*duty));
+	duty->topology = topology;
+	duty->wanted = true;
+	for (int i = 0; i < topology->nsources; i++)
+		duty->depots |= rama_depot_bit(topology->sources[i].depot);
+}
+
+/*
+ * Read the catalog: which topologies are this worker's duty?
+ */
+static void
+reload_duties(void)
+{
+	MemoryContext context;
+	uint64		depots = 0;
+	List	   *topologies;
+	ListCell   *lc;
+
+	for (int i = 0; i < nduties; i++)
+		rama_topology_free(duties[i].topology);
+	nduties = 0;
+
+	start_transaction();
+	context = MemoryContextSwitchTo(TopMemoryContext);
+	topologies = load_topologies();
+	duties = duties ? repalloc_array(duties, Duty, list_length(topologies) + 1) :
+		palloc_array(Duty, list_length(topologies) + 1);
+	foreach(lc, topologies)
+	{
+		RamaTopology *topology = lfirst(lc);
+
+		if (topology->owner == my_slot->owner && topology->kind == my_slot->kind &&
+			!topology->paused && topology->nsources > 0)
+			add_duty(topology);
+		else
+			rama_topology_free(topology);
+	}
+	list_free(topologies);
+	MemoryContextSwitchTo(context);
+	commit_transaction();
+
+	for (int i = 0; i < nduties; i++)
+		depots |= duties[i].depots;
+	pg_atomic_write_u64(&my_slot->depots, depots);
+}
+
+/*
+ * One round: at most one batch of each topology that is due. False if there
+ * is more to do now; else *next says when.
+ */
+static bool
+run_duties(TimestampTz *next)
+{
+	uint64		wanted = pg_atomic_exchange_u64(&my_slot->wanted, 0);
+	bool		idle = true;
+
+	for (int i = 0; i < nduties; i++)
+		if ((duties[i].depots & wanted) != 0)
+			duties[i].wanted = true;
+	if (!rama_enabled || rama_database_held(MyDatabaseId))
+	{
+		*next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), rama_poll_interval);
+		return true;
+	}
+	for (int i = 0; i < nduties; i++)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		if (pg_atomic_read_u32(&my_slot->reload) != 0)
+			return false;
+		if (!is_due(&duties[i], now, next))
+			continue;
+		run_duty(&duties[i], now);
+		idle = false;
+	}
+	return idle;
+}
+
+/*
+ * How many events, at most, have come since the last batch?
+ */
+static int64
+backlog(Duty *duty)
+{
+	RamaTopologyState state;
+	int64		most = 0;
+
+	start_transaction();
+	if (!duty->topology->stale)
+	{
+		rama_state_read(duty->topology->relid, &state);
+		for (int i = 0; i < state.nsources; i++)
+		{
+			RamaDepot	depot;
+
+			rama_depot_get(duty->topology->sources[i].depot, &depot);
+			most = Max(most, rama_sequence_horizon(depot.sequence) - state.progress[i].position);
+		}
+	}
+	commit_transaction();
+	return most;
+}
+
+/*
+ * A stream is due when there may be events; a microbatch also waits for
+ * batch_max events or its interval, unless somebody waits for it.
+ */
+static bool
+is_due(Duty *duty, TimestampTz now, TimestampTz *next)
+{
+	RamaTopology *topology = duty->topology;
+	uint64		bit = rama_depot_bit(topology->relid);
+	TimestampTz due;
+
+	if (duty->not_before > now)
+	{
+		*next = Min(*next, duty->not_before);
+		return false;
+	}
+	if (!duty->wanted)
+	{
+		if (duty->poll_at > now)
+		{
+			*next = Min(*next, duty->poll_at);
+			return false;
+		}
+		duty->wanted = true;
+	}
+	if (topology->kind == RAMA_STREAM ||
+		(pg_atomic_fetch_and_u64(&rama_shared->hurry, ~bit) & bit) != 0)
+		return true;
+	due = TimestampTzPlusMilliseconds(duty->started_at, topology->options.interval);
+	if (due <= now || backlog(duty) >= topology->options.batch_max)
+		return true;
+	*next = Min(*next, due);
+	return false;
+}
+
+/*
+ * Run a batch, and work out when the next one may be due.
+ */
+static void
+run_duty(Duty *duty, TimestampTz now)
+{
+	RamaBatchOutcome outcome;
+
+	if (!try_batch(duty, &outcome))
+		return;
+	switch (outcome)
+	{
+		case RAMA_BATCH_BUSY:
+			duty->busy_ms = Min(Max(10, duty->busy_ms * 2), MAX_BUSY_MS);
+			duty->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->busy_ms);
+			return;
+		case RAMA_BATCH_WAIT:
+			duty->not_before = duty->topology->retry_at;
+			return;
+		case RAMA_BATCH_FULL:
+			duty->started_at = now;
+			break;
+		case RAMA_BATCH_DONE:
+			duty->started_at = now;
+			duty->wanted = false;
+			break;
+		case RAMA_BATCH_IDLE:
+			duty->wanted = false;
+			break;
+	}
+	duty->busy_ms = 0;
+	duty->poll_at = TimestampTzPlusMilliseconds(now, rama_poll_interval);
+	if (outcome != RAMA_BATCH_IDLE)
+	{
+		ConditionVariableBroadcast(&rama_shared->changed);
+		rama_session_clean();
+		pgstat_report_stat(false);
+	}
+}
+
+static void
+report_activity(RamaTopology *topology, const char *phase)
+{
+	char		activity[NAMEDATALEN + 64];
+
+	snprintf(activity, sizeof(activity), "topology %u: %s", topology->relid, phase);
+	pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+/*
+ * rama_batch_run() with its errors caught. False after an error: it is in the
+ * log and in the topology's row, and nothing else of the batch is left.
+ */
+static bool
+try_batch(Duty *duty, RamaBatchOutcome *outcome)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	report_activity(duty->topology, "batch");
+	SetCurrentStatementStartTimestamp();
+	PG_TRY();
+	{
+		*outcome = rama_batch_run(duty->topology);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(TopMemoryContext);
+		error = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		QueryCancelPending = false;
+		/* This gives back the worker's own user and settings, too. */
+		AbortCurrentTransaction();
+		rama_batch_forget();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	if (error == NULL)
+		return true;
+
+	record_failure(duty, error);
+	FreeErrorData(error);
+	rama_session_clean();
+	pgstat_report_stat(true);
+	return false;
+}
+
+/*
+ * A batch that was canceled in favour of DDL has not failed. A failure that
+ * cannot be recorded, since the topology is gone or its table full of
+ * somebody's locks, is in the log at least.
+ */
+static void
+record_failure(Duty *duty, const ErrorData *error)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		yielded;
+
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	yielded = my_slot->yield;
+	my_slot->yield = false;
+	LWLockRelease(rama_shared->lock);
+	duty->topology->retry = true;
+	duty->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												   duty->topology->options.backoff);
+	if (yielded && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		return;
+	PG_TRY();
+	{
+		duty->not_before = rama_failure_record(duty->topology, error);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	ConditionVariableBroadcast(&rama_shared->changed);
+}
+
+/*
+ * Must this worker make room: for DDL, or for another group's worker?
+ */
+static bool
+should_leave(bool idle)
+{
+	bool		leave;
+
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	leave = idle && my_slot->leave;
+	LWLockRelease(rama_shared->lock);
+	return leave;
+}
