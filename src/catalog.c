@@ -15,8 +15,10 @@
 #include "pg_rama.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -25,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "worker/worker.h"
 
 /*
@@ -100,6 +103,35 @@ rama_catalog_fetch(const char *table, Oid key, TupleDesc *desc)
 	List	   *rows = rama_catalog_fetch_all(table, 1, key, desc);
 
 	return rows == NIL ? NULL : (HeapTuple) linitial(rows);
+}
+
+/*
+ * rama_catalog_relations() -- The relations that have a row in the table,
+ * which describes them by its first column. Rows without relation are left
+ * out.
+ */
+List *
+rama_catalog_relations(const char *table)
+{
+	Relation	rel = table_open(rama_catalog_relid(table), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	List	   *result = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(heap_getattr(tuple, 1, RelationGetDescr(rel),
+														  &isnull));
+
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+			result = lappend_oid(result, relid);
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return result;
 }
 
 /*

@@ -37,6 +37,7 @@ extern Oid	rama_catalog_relid(const char *name);
 extern HeapTuple rama_catalog_fetch(const char *table, Oid key, TupleDesc *desc);
 extern List *rama_catalog_fetch_all(const char *table, AttrNumber attno, Oid key,
 									TupleDesc *desc);
+extern List *rama_catalog_relations(const char *table);
 extern void rama_catalog_insert(const char *table, Datum *values, bool *nulls);
 extern void rama_catalog_update(const char *table, Oid key, int ncolumns,
 								const int *attnos, const Datum *values,

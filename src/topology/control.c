@@ -167,7 +167,6 @@ adopt_progress(Oid relid)
 Datum
 rama_activate(PG_FUNCTION_ARGS)
 {
-	List	   *topologies;
 	ListCell   *lc;
 
 	rama_require_primary("rama.activate()");
@@ -180,9 +179,9 @@ rama_activate(PG_FUNCTION_ARGS)
 				(errmsg("topologies are active in this database already")));
 		PG_RETURN_VOID();
 	}
-	rama_pstate_record_all_dependencies();
-	topologies = rama_topology_list();
-	foreach(lc, topologies)
+	foreach(lc, rama_catalog_relations("pstate"))
+		rama_pstate_record_dependencies(lfirst_oid(lc));
+	foreach(lc, rama_catalog_relations("topology"))
 		adopt_progress(lfirst_oid(lc));
 	rama_stamp_activation();
 	rama_wake_catalog_at_commit();

@@ -7,11 +7,7 @@
  */
 #include "topology/topology.h"
 
-#include "access/genam.h"
-#include "access/heapam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
@@ -20,8 +16,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /* Columns of rama.topology and rama.source */
@@ -174,33 +168,4 @@ rama_topology_free(RamaTopology *topology)
 			if (topology->sources[i].plans[j])
 				SPI_freeplan(topology->sources[i].plans[j]);
 	MemoryContextDelete(topology->context);
-}
-
-/*
- * rama_topology_list() -- Oids of all topologies of this database.
- *
- * Rows without a relation are left out.
- */
-List *
-rama_topology_list(void)
-{
-	Relation	rel = table_open(rama_catalog_relid("topology"), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
-	List	   *result = NIL;
-	HeapTuple	tuple;
-
-	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
-	{
-		bool		isnull;
-		Oid			relid = DatumGetObjectId(heap_getattr(tuple, Anum_topology_topology,
-														  RelationGetDescr(rel), &isnull));
-
-		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-			result = lappend_oid(result, relid);
-	}
-	table_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(rel, AccessShareLock);
-	return result;
 }

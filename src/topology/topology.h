@@ -107,7 +107,6 @@ extern int64 rama_interval_us(const Interval *interval);
 extern bool rama_is_topology(Oid relid);
 extern RamaTopology *rama_topology_load(Oid relid);
 extern void rama_topology_free(RamaTopology *topology);
-extern List *rama_topology_list(void);
 extern Oid	rama_handler_function(const char *name, Oid depot);
 
 /* progress.c */

@@ -7,6 +7,7 @@
  */
 #include "topology/topology.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -21,8 +22,6 @@ typedef struct Target
 {
 	bool		wanted;
 	int64		horizon;		/* last offset at the call, or up_to */
-	bool		exact;			/* up_to: that offset, and all before it */
-	FullTransactionId xid;		/* of the event at up_to, if known */
 } Target;
 
 PG_FUNCTION_INFO_V1(rama_wait);
@@ -58,7 +57,6 @@ make_targets(RamaTopology *topology, bool has_up_to, int64 up_to, Oid depot)
 					 errhint("Commit first, then call rama.wait().")));
 		rama_depot_get(topology->sources[i].depot, &info);
 		targets[i].wanted = true;
-		targets[i].exact = has_up_to;
 		targets[i].horizon = has_up_to ? up_to : rama_sequence_horizon(info.sequence);
 	}
 	if (!found && OidIsValid(depot))
@@ -67,6 +65,19 @@ make_targets(RamaTopology *topology, bool has_up_to, int64 up_to, Oid depot)
 				 errmsg("topology \"%s\" does not read \"%s\"",
 						rama_relation_name(topology->relid), rama_relation_name(depot))));
 	return targets;
+}
+
+static bool
+covers(Oid relid, const RamaProgress *progress, int64 horizon, Snapshot snapshot)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	RamaDepot	depot;
+	bool		result;
+
+	rama_depot_get(relid, &depot);
+	result = rama_progress_covers(&depot, rel, progress, horizon, snapshot);
+	table_close(rel, AccessShareLock);
+	return result;
 }
 
 /*
@@ -82,7 +93,8 @@ reached(RamaTopology *topology, const Target *targets, Snapshot snapshot)
 	rama_state_read(topology->relid, &state);
 	for (int i = 0; result && i < topology->nsources; i++)
 		if (targets[i].wanted)
-			result = rama_progress_covers(&state.progress[i], targets[i].horizon, snapshot);
+			result = covers(topology->sources[i].depot, &state.progress[i],
+							targets[i].horizon, snapshot);
 	if (!result && state.halted)
 		ereport(ERROR,
 				(errcode(state.sqlstate ? MAKE_SQLSTATE(state.sqlstate[0], state.sqlstate[1],

@@ -181,7 +181,7 @@ load_topologies(void)
 
 	if (!extension_is_active())
 		return NIL;
-	foreach(lc, rama_topology_list())
+	foreach(lc, rama_catalog_relations("topology"))
 	{
 		RamaTopology *topology = rama_topology_load(lfirst_oid(lc));
 
