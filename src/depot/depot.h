@@ -107,6 +107,7 @@ extern int64 rama_settled_scan(RamaSettled *settled, Relation depotrel, int64 ma
 							   void (*take) (TupleTableSlot *event, void *arg), void *arg);
 extern Snapshot rama_settled_snapshot(RamaSettled *settled);
 extern bool rama_settled_progress(const RamaSettled *settled, RamaProgress *progress);
+extern void rama_settled_skip(const RamaSettled *settled, RamaProgress *progress);
 extern void rama_settled_end(RamaSettled *settled);
 
 /* processed.c: has an event, or all there was, been processed? */

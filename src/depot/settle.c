@@ -524,3 +524,20 @@ rama_settled_progress(const RamaSettled *settled, RamaProgress *progress)
 	}
 	return settled->ntaken > 0 || settled->nfinished > 0;
 }
+
+/*
+ * rama_settled_skip() -- The progress of a reader that starts at the end.
+ *
+ * Settled from position 0 and not scanned: every event that the snapshot sees
+ * is behind the position; transactions that are open, ours among them, are
+ * pending.
+ */
+void
+rama_settled_skip(const RamaSettled *settled, RamaProgress *progress)
+{
+	memset(progress, 0, sizeof(*progress));
+	progress->position = settled->horizon;
+	progress->pending = palloc(sizeof(RamaPending) * (settled->nnew + 1));
+	for (int i = 0; i < settled->nnew; i++)
+		record(progress, settled->new[i], RAMA_NO_OFFSET);
+}

@@ -50,6 +50,8 @@ static int64 take_events(RamaTopology *topology, RamaTopologyState *state,
 						 SourceBatch *sources, bool *full);
 static void run_as_owner(RamaTopology *topology, RamaTopologyState *state,
 						 SourceBatch *sources);
+static bool advance(RamaTopology *topology, RamaTopologyState *state,
+					SourceBatch *sources);
 static void fire_deferred_triggers(void);
 
 PG_FUNCTION_INFO_V1(rama_batch_id);
@@ -116,6 +118,8 @@ rama_batch_run(RamaTopology *topology)
 								   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
 			run_as_owner(topology, &state, sources);
 		}
+		else if (advance(topology, &state, sources))
+			rama_state_write(topology->relid, &state);
 		for (int i = 0; i < topology->nsources; i++)
 			if (sources[i].settled)
 				rama_settled_end(sources[i].settled);
@@ -207,16 +211,14 @@ take_event(TupleTableSlot *slot, void *arg)
 	tuplestore_puttupleslot(batch->events, slot);
 }
 
-/* A retry takes the events of the failed attempt. */
-static void
-limit_to_failed_attempt(SourceBatch *batch)
+/* Has the attempt that failed got as far as taking events? */
+static bool
+has_failed_attempt(RamaTopology *topology)
 {
-	RamaSource *source = batch->source;
-	int64	   *offsets = palloc_array(int64, Max(1, source->noffsets));
-
-	if (source->noffsets > 0)
-		memcpy(offsets, source->offsets, sizeof(int64) * source->noffsets);
-	rama_settled_limit(batch->settled, offsets, source->noffsets);
+	for (int i = 0; i < topology->nsources; i++)
+		if (topology->sources[i].noffsets > 0)
+			return true;
+	return false;
 }
 
 /*
@@ -227,6 +229,7 @@ static int64
 take_events(RamaTopology *topology, RamaTopologyState *state,
 			SourceBatch *sources, bool *full)
 {
+	bool		retry = topology->retry && has_failed_attempt(topology);
 	int64		total = 0;
 
 	if (state->nsources != topology->nsources)
@@ -238,9 +241,12 @@ take_events(RamaTopology *topology, RamaTopologyState *state,
 
 		source->topology = topology;
 		source->source = &topology->sources[i];
+		if (retry && source->source->noffsets == 0)
+			continue;
 		source->settled = rama_settle(&source->depot, &state->progress[i]);
-		if (topology->retry)
-			limit_to_failed_attempt(source);
+		if (retry)
+			rama_settled_limit(source->settled, source->source->offsets,
+							   source->source->noffsets);
 		source->source->noffsets = 0;
 		source->events = tuplestore_begin_heap(true, false, work_mem);
 		source->nevents = rama_settled_scan(source->settled, source->rel,
@@ -291,8 +297,7 @@ run_as_owner(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sour
 	fire_deferred_triggers();
 	disable_timeout(STATEMENT_TIMEOUT, false);
 
-	for (int i = 0; i < topology->nsources; i++)
-		rama_settled_progress(sources[i].settled, &state->progress[i]);
+	advance(topology, state, sources);
 	state->batch++;
 	state->attempts = 0;
 	state->retry_at = 0;
@@ -303,6 +308,21 @@ run_as_owner(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sour
 
 	/* Nothing that a handler set stays. */
 	AtEOXact_GUC(false, nestlevel);
+}
+
+/*
+ * The progress after the batch. False if it is the same as before: no event
+ * was taken, and no pending transaction has finished.
+ */
+static bool
+advance(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sources)
+{
+	bool		changed = false;
+
+	for (int i = 0; i < topology->nsources; i++)
+		if (sources[i].settled)
+			changed |= rama_settled_progress(sources[i].settled, &state->progress[i]);
+	return changed;
 }
 
 /*

@@ -17,6 +17,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pstate/pstate.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "worker/worker.h"
 
@@ -179,6 +180,12 @@ rama_activate(PG_FUNCTION_ARGS)
 				(errmsg("topologies are active in this database already")));
 		PG_RETURN_VOID();
 	}
+	/*
+	 * While inactive, a depot takes offsets that were not drawn from its
+	 * sequence: wait for the end of loads.
+	 */
+	foreach(lc, rama_catalog_relations("depot"))
+		LockRelationOid(lfirst_oid(lc), ShareLock);
 	foreach(lc, rama_catalog_relations("pstate"))
 		rama_pstate_record_dependencies(lfirst_oid(lc));
 	foreach(lc, rama_catalog_relations("topology"))
