@@ -16,6 +16,7 @@
 #include "topology/topology.h"
 
 PG_FUNCTION_INFO_V1(rama_on_ddl_command_start);
+PG_FUNCTION_INFO_V1(rama_on_ddl_command_end);
 PG_FUNCTION_INFO_V1(rama_on_sql_drop);
 
 static EventTriggerData *
@@ -36,6 +37,47 @@ Datum
 rama_on_ddl_command_start(PG_FUNCTION_ARGS)
 {
 	rama_depot_check_ddl(event_trigger_data(fcinfo)->parsetree);
+	PG_RETURN_NULL();
+}
+
+static void
+commands_altered(void)
+{
+	uint64		n;
+	SPITupleTable *commands;
+
+	SPI_connect();
+	if (SPI_execute("SELECT classid, objid FROM pg_catalog.pg_event_trigger_ddl_commands() "
+					"WHERE classid IS NOT NULL", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not list altered objects");
+	n = SPI_processed;
+	commands = SPI_tuptable;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Oid			classid = DatumGetObjectId(SPI_getbinval(commands->vals[i],
+															 commands->tupdesc, 1, &isnull));
+		Oid			objid = DatumGetObjectId(SPI_getbinval(commands->vals[i],
+														   commands->tupdesc, 2, &isnull));
+
+		rama_pstate_altered(classid, objid);
+	}
+	SPI_finish();
+}
+
+/*
+ * rama_on_ddl_command_end() -- Event trigger ddl_command_end: what belongs to
+ * an altered PState follows, and what would break one is refused.
+ */
+Datum
+rama_on_ddl_command_end(PG_FUNCTION_ARGS)
+{
+	Node	   *parsetree = event_trigger_data(fcinfo)->parsetree;
+
+	if (IsA(parsetree, GrantStmt))
+		rama_pstate_granted((GrantStmt *) parsetree);
+	else if (rama_pstate_concerned(parsetree))
+		commands_altered();
 	PG_RETURN_NULL();
 }
 

@@ -189,15 +189,14 @@ rama_key_index(RamaTable *table)
 }
 
 static void
-bind_table(RamaTable *table, Oid relid)
+bind_table(RamaTable *table)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation	rel = table_open(table->relid, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 
 	if (desc->natts != table->ncolumns)
 		elog(ERROR, "table \"%s\" does not have the columns of its PState's schema",
 			 RelationGetRelationName(rel));
-	table->relid = relid;
 	table->keys = palloc0(sizeof(RamaType) * Max(table->nkeys, 1));
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -243,12 +242,14 @@ child_oids(Oid relid, int expected)
 }
 
 /*
- * rama_pstate_bind() -- Bind a PState anew, in the current memory context.
+ * rama_pstate_layout() -- The layout of a PState with its tables' oids, but
+ * nothing read from the tables, which need not conform.
  *
- * NULL if the relation is not a PState. The caller holds a lock on the root.
+ * NULL if the relation is not a PState. Allocated in the current memory
+ * context. The caller holds a lock on the root.
  */
 RamaPState *
-rama_pstate_bind(Oid relid)
+rama_pstate_layout(Oid relid)
 {
 	TupleDesc	desc;
 	HeapTuple	row = rama_catalog_fetch("pstate", relid, &desc);
@@ -270,7 +271,24 @@ rama_pstate_bind(Oid relid)
 
 	children = child_oids(relid, pstate->ntables - 1);
 	for (int i = 0; i < pstate->ntables; i++)
-		bind_table(pstate->tables[i], i == 0 ? relid : children[i]);
+		pstate->tables[i]->relid = i == 0 ? relid : children[i];
+	return pstate;
+}
+
+/*
+ * rama_pstate_bind() -- Bind a PState anew, in the current memory context.
+ *
+ * As rama_pstate_layout(), with everything that the tables say.
+ */
+RamaPState *
+rama_pstate_bind(Oid relid)
+{
+	RamaPState *pstate = rama_pstate_layout(relid);
+
+	if (pstate == NULL)
+		return NULL;
+	for (int i = 0; i < pstate->ntables; i++)
+		bind_table(pstate->tables[i]);
 	bind_node(pstate->root);
 	return pstate;
 }

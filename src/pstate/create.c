@@ -257,12 +257,20 @@ depend_on_types(Oid relid, RamaNode *node)
  * indexes and guard triggers belong to it.
  *
  * Called at creation, and by rama.activate() after a restore, which does not
- * bring such dependencies along. May be repeated.
+ * bring such dependencies along, while nothing follows or is refused. May be
+ * repeated. Error (0A000) if a table does not have the form it needs.
  */
 void
 rama_pstate_record_dependencies(Oid relid)
 {
-	RamaPState *pstate = rama_pstate_bind(relid);
+	RamaPState *pstate = rama_pstate_layout(relid);
+
+	if (pstate == NULL)
+		return;
+	for (int i = 0; i < pstate->ntables; i++)
+		rama_table_check(pstate->tables[i]);
+	rama_pstate_follow(relid);
+	pstate = rama_pstate_bind(relid);
 
 	for (int i = 0; i < pstate->ntables; i++)
 	{

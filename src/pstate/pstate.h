@@ -165,6 +165,7 @@ extern RamaPState *rama_pstate_get(Oid relid);
 extern void rama_pstate_pin(RamaPState *pstate);
 extern void rama_pstate_unpin(RamaPState *pstate);
 extern bool rama_is_pstate(Oid relid);
+extern RamaPState *rama_pstate_layout(Oid relid);
 extern RamaPState *rama_pstate_bind(Oid relid);
 extern Oid	rama_key_index(RamaTable *table);
 extern char *rama_type_format(Oid type, int32 typmod);
@@ -220,6 +221,8 @@ extern void rama_pstate_lock(Oid relid);
 extern void rama_pstate_check_writer(RamaPState *pstate);
 extern void rama_pstate_begin_write(RamaPState *pstate, AclMode needed);
 extern Snapshot rama_write_snapshot(void);
+extern bool rama_row_fetch_newest(RamaTable *table, const Datum *keys,
+								  TupleTableSlot **slot);
 extern bool rama_row_put(RamaTable *table, const Datum *keys,
 						 int ncolumns, const AttrNumber *attnos,
 						 const Datum *values, const bool *nulls);
@@ -235,5 +238,13 @@ extern void rama_collection_clear(RamaNode *node, const Datum *keys, bool exists
 
 /* ddl.c: the event triggers' part for PStates */
 extern void rama_pstate_dropped(Oid relid);
+extern bool rama_pstate_concerned(Node *parsetree);
+extern void rama_pstate_altered(Oid classid, Oid objid);
+extern void rama_pstate_granted(GrantStmt *stmt);
+extern void rama_pstate_follow(Oid root);
+
+/* conform.c */
+extern void rama_table_check(RamaTable *table);
+extern void rama_outside_table_check(Oid relid);
 
 #endif							/* RAMA_PSTATE_H */

@@ -26,9 +26,9 @@
 #include "utils/snapmgr.h"
 
 /*
- * Where this transaction wrote rows last: direct-mapped, and only a hint.
- * Without it, the index leads to every version that the transaction has left
- * behind; they cannot be pruned before it ends.
+ * Where this transaction read rows to be written, or wrote them, last:
+ * direct-mapped, and only a hint. Without it, the index leads to every version
+ * that the transaction has left behind; they cannot be pruned before it ends.
  */
 #define HOT_ROWS 1024
 
@@ -185,7 +185,7 @@ rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative)
 	rama_row_open_new(row, table);
 	row->found = find_hot(row, keys);
 	if (row->found)
-		return;
+		return;					/* checked before, or written here */
 	row->found = rama_row_find(table, row->heap, row->index, keys,
 							   rama_write_snapshot(), row->slot);
 	if (relative)

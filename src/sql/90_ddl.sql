@@ -16,3 +16,13 @@ COMMENT ON FUNCTION rama.on_sql_drop() IS 'Removes catalog rows of dropped depot
 CREATE EVENT TRIGGER rama_on_sql_drop ON sql_drop
 	EXECUTE FUNCTION rama.on_sql_drop();
 COMMENT ON EVENT TRIGGER rama_on_sql_drop IS 'Removes catalog rows of dropped depots, PStates and topologies.';
+
+CREATE FUNCTION rama.on_ddl_command_end() RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'rama_on_ddl_command_end' LANGUAGE C;
+COMMENT ON FUNCTION rama.on_ddl_command_end() IS
+'Lets a PState''s tables follow its root, and refuses what they must not have.';
+
+CREATE EVENT TRIGGER rama_on_ddl_command_end ON ddl_command_end
+	EXECUTE FUNCTION rama.on_ddl_command_end();
+COMMENT ON EVENT TRIGGER rama_on_ddl_command_end IS
+'Lets a PState''s tables follow its root, and refuses what they must not have.';
