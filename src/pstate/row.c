@@ -190,10 +190,36 @@ rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative)
 							   rama_write_snapshot(), row->slot);
 	if (relative)
 		return;
-	if (row->found)
-		rama_row_check_conflict(row->heap, row->slot);
-	else
+	if (!row->found)
 		check_absence(row, keys);
+	else
+	{
+		rama_row_check_conflict(row->heap, row->slot);
+		remember(row, keys, &row->slot->tts_tid);
+	}
+}
+
+/*
+ * rama_row_fetch_newest() -- As rama_row_fetch(), for a row that is to be
+ * written: its newest version, in the transaction that holds the lock.
+ *
+ * Errors: as rama_row_open().
+ */
+bool
+rama_row_fetch_newest(RamaTable *table, const Datum *keys, TupleTableSlot **slot)
+{
+	RamaRow		row;
+
+	if (*slot == NULL)
+		*slot = rama_table_slot(table);
+	rama_row_open(&row, table, keys, false);
+	if (row.found)
+	{
+		ExecCopySlot(*slot, row.slot);
+		ExecMaterializeSlot(*slot);
+	}
+	rama_row_close(&row);
+	return row.found;
 }
 
 /*
