@@ -34,7 +34,6 @@ typedef struct SourceBatch
 {
 	RamaTopology *topology;
 	RamaSource *source;
-	RamaDepot	depot;
 	Relation	rel;
 	RamaSettled *settled;
 	Tuplestorestate *events;
@@ -161,7 +160,11 @@ lock_relations(RamaTopology *topology, SourceBatch *sources)
 		sources[i].rel = try_table_open(depot, NoLock);
 		if (sources[i].rel == NULL)
 			return false;
-		rama_depot_get(depot, &sources[i].depot);
+		if (!OidIsValid(topology->sources[i].info.sequence))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("\"%s\" is not a depot any more", rama_relation_name(depot)),
+					 errhint("Drop the topology \"%s\".", topology->name)));
 	}
 	return true;
 }
@@ -207,7 +210,7 @@ take_event(TupleTableSlot *slot, void *arg)
 	SourceBatch *batch = arg;
 	bool		isnull;
 
-	remember_offset(batch, DatumGetInt64(slot_getattr(slot, batch->depot.offset_attno, &isnull)));
+	remember_offset(batch, DatumGetInt64(slot_getattr(slot, batch->source->info.offset_attno, &isnull)));
 	tuplestore_puttupleslot(batch->events, slot);
 }
 
@@ -243,7 +246,7 @@ take_events(RamaTopology *topology, RamaTopologyState *state,
 		source->source = &topology->sources[i];
 		if (retry && source->source->noffsets == 0)
 			continue;
-		source->settled = rama_settle(&source->depot, &state->progress[i]);
+		source->settled = rama_settle(&source->source->info, &state->progress[i]);
 		if (retry)
 			rama_settled_limit(source->settled, source->source->offsets,
 							   source->source->noffsets);
@@ -290,7 +293,7 @@ run_as_owner(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sour
 	for (int i = 0; i < topology->nsources; i++)
 		if (sources[i].nevents > 0)
 		{
-			check_may_read(sources[i].depot.relid);
+			check_may_read(topology->sources[i].depot);
 			rama_handler_run(topology, &topology->sources[i], sources[i].rel,
 							 sources[i].events, sources[i].nevents);
 		}

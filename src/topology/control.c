@@ -135,7 +135,7 @@ adopt_progress(Oid relid)
 	RamaTopologyState state;
 
 	rama_topology_lock(relid);
-	topology = rama_topology_load(relid);
+	topology = rama_topology_load(relid, CurrentMemoryContext);
 	rama_state_read(relid, &state);
 	for (int i = 0; i < state.nsources; i++)
 	{

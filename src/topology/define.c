@@ -386,7 +386,7 @@ rama_check_topology_owner(Oid relid)
 void
 rama_topology_record_dependencies(Oid relid)
 {
-	RamaTopology *topology = rama_topology_load(relid);
+	RamaTopology *topology = rama_topology_load(relid, CurrentMemoryContext);
 
 	deleteDependencyRecordsForClass(RelationRelationId, relid, ProcedureRelationId, DEPENDENCY_NORMAL);
 	deleteDependencyRecordsForClass(RelationRelationId, relid, RelationRelationId, DEPENDENCY_NORMAL);

@@ -46,12 +46,11 @@ handler_error_context(void *arg)
 
 	if (position->offset != RAMA_NO_OFFSET)
 		errcontext("topology \"%s\", event " INT64_FORMAT " of depot \"%s\"",
-				   rama_relation_name(position->topology->relid), position->offset,
+				   position->topology->name, position->offset,
 				   rama_relation_name(position->depot));
 	else
 		errcontext("topology \"%s\", batch of depot \"%s\"",
-				   rama_relation_name(position->topology->relid),
-				   rama_relation_name(position->depot));
+				   position->topology->name, rama_relation_name(position->depot));
 }
 
 /*
@@ -90,14 +89,12 @@ run_each(RamaSource *source, Relation depot, Tuplestorestate *events,
 	MemoryContext event_context = AllocSetContextCreate(CurrentMemoryContext,
 														"pg_rama event",
 														ALLOCSET_DEFAULT_SIZES);
-	RamaDepot	info;
 	FmgrInfo	flinfo;
 
 	LOCAL_FCINFO(fcinfo, 1);
 
 	if (aclresult != ACLCHECK_OK)
 		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
-	rama_depot_get(RelationGetRelid(depot), &info);
 	fmgr_info(function, &flinfo);
 	while (tuplestore_gettupleslot(events, true, false, slot))
 	{
@@ -105,7 +102,7 @@ run_each(RamaSource *source, Relation depot, Tuplestorestate *events,
 		bool		isnull;
 
 		CHECK_FOR_INTERRUPTS();
-		position->offset = DatumGetInt64(slot_getattr(slot, info.offset_attno, &isnull));
+		position->offset = DatumGetInt64(slot_getattr(slot, source->info.offset_attno, &isnull));
 		InitFunctionCallInfoData(*fcinfo, &flinfo, 1, InvalidOid, NULL, NULL);
 		fcinfo->args[0].value = ExecFetchSlotHeapTupleDatum(slot);
 		fcinfo->args[0].isnull = false;

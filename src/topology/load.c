@@ -85,6 +85,8 @@ load_source(HeapTuple tuple, TupleDesc desc, RamaSource *source)
 	source->depot = DatumGetObjectId(heap_getattr(tuple, Anum_source_depot, desc, &isnull));
 	source->each = text_or_null(tuple, Anum_source_each, desc);
 	source->sql = text_or_null(tuple, Anum_source_sql, desc);
+	if (!rama_depot_lookup(source->depot, &source->info))
+		memset(&source->info, 0, sizeof(source->info));
 }
 
 static int
@@ -110,15 +112,32 @@ load_writes(RamaTopology *topology, Datum array)
 }
 
 /*
+ * rama_topology_uses() -- Is the topology stale when this relation changes:
+ * its own table, a depot, or a depot's sequence? InvalidOid: any relation.
+ */
+bool
+rama_topology_uses(const RamaTopology *topology, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == topology->relid)
+		return true;
+	for (int i = 0; i < topology->nsources; i++)
+		if (relid == topology->sources[i].depot ||
+			relid == topology->sources[i].info.sequence)
+			return true;
+	return false;
+}
+
+/*
  * rama_topology_load() -- A topology from the catalog, in a memory context of
- * its own below the current one, or NULL where the relation is none.
+ * its own below parent, or NULL where the relation is none.
  *
- * Handler functions are not resolved here: see rama_handler_run().
+ * Handler functions are not resolved here: see rama_handler_run(). A source
+ * whose depot is none any more has info.sequence = InvalidOid.
  */
 RamaTopology *
-rama_topology_load(Oid relid)
+rama_topology_load(Oid relid, MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+	MemoryContext context = AllocSetContextCreate(parent,
 												  "pg_rama topology",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -139,6 +158,8 @@ rama_topology_load(Oid relid)
 	}
 	topology->context = context;
 	topology->relid = relid;
+	topology->name = psprintf("%s.%s", get_namespace_name_or_temp(get_rel_namespace(relid)),
+							  get_rel_name(relid));
 	topology->owner = ((Form_pg_class) GETSTRUCT(class))->relowner;
 	topology->namespace = ((Form_pg_class) GETSTRUCT(class))->relnamespace;
 	ReleaseSysCache(class);
@@ -168,4 +189,26 @@ rama_topology_free(RamaTopology *topology)
 			if (topology->sources[i].plans[j])
 				SPI_freeplan(topology->sources[i].plans[j]);
 	MemoryContextDelete(topology->context);
+}
+
+/*
+ * rama_topology_inherit() -- A topology that was loaded anew goes on where the
+ * old one was: a retry takes the events of the failed attempt.
+ */
+void
+rama_topology_inherit(RamaTopology *topology, const RamaTopology *old)
+{
+	topology->retry = old->retry;
+	for (int i = 0; i < Min(topology->nsources, old->nsources); i++)
+	{
+		RamaSource *source = &topology->sources[i];
+		const RamaSource *from = &old->sources[i];
+
+		if (from->noffsets == 0 || source->depot != from->depot)
+			continue;
+		source->maxoffsets = source->noffsets = from->noffsets;
+		source->offsets = MemoryContextAllocHuge(topology->context,
+												 sizeof(int64) * from->noffsets);
+		memcpy(source->offsets, from->offsets, sizeof(int64) * from->noffsets);
+	}
 }

@@ -77,7 +77,7 @@ rama_topology_progress(PG_FUNCTION_ARGS)
 
 	check_may_see(PG_GETARG_OID(0));
 	InitMaterializedSRF(fcinfo, 0);
-	topology = rama_topology_load(PG_GETARG_OID(0));
+	topology = rama_topology_load(PG_GETARG_OID(0), CurrentMemoryContext);
 	rama_state_read(topology->relid, &state);
 	for (int i = 0; i < Min(topology->nsources, state.nsources); i++)
 	{

@@ -44,6 +44,7 @@ typedef struct RamaSource
 {
 	int			number;			/* from 1, in order of creation */
 	Oid			depot;
+	RamaDepot	info;			/* of the depot */
 	char	   *each;			/* function, or NULL */
 	char	   *sql;			/* statements, or NULL */
 	Oid			function;		/* resolved "each" */
@@ -58,6 +59,7 @@ typedef struct RamaSource
 typedef struct RamaTopology
 {
 	Oid			relid;
+	char	   *name;			/* schema.name, for messages */
 	RamaTopologyKind kind;
 	Oid			owner;
 	Oid			namespace;
@@ -105,8 +107,10 @@ extern int64 rama_interval_us(const Interval *interval);
 
 /* load.c */
 extern bool rama_is_topology(Oid relid);
-extern RamaTopology *rama_topology_load(Oid relid);
+extern bool rama_topology_uses(const RamaTopology *topology, Oid relid);
+extern RamaTopology *rama_topology_load(Oid relid, MemoryContext parent);
 extern void rama_topology_free(RamaTopology *topology);
+extern void rama_topology_inherit(RamaTopology *topology, const RamaTopology *old);
 extern Oid	rama_handler_function(const char *name, Oid depot);
 
 /* progress.c */

@@ -133,7 +133,7 @@ rama_wait(PG_FUNCTION_ARGS)
 				 errmsg("arguments \"topology\" and \"timeout\" must not be null")));
 	rama_require_primary("rama.wait()");
 	rama_require_preload("rama.wait()");
-	topology = rama_topology_load(relid);
+	topology = rama_topology_load(relid, CurrentMemoryContext);
 	if (topology == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -150,12 +150,12 @@ attach(Datum arg, pqsigfunc on_interrupt)
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 }
 
-/* A relation has changed: its topology, if it is one of ours, is stale. */
+/* A relation has changed: the topologies that use it are stale. */
 static void
 relcache_callback(Datum arg, Oid relid)
 {
 	for (int i = 0; i < nduties; i++)
-		if (relid == InvalidOid || duties[i].topology->relid == relid)
+		if (rama_topology_uses(duties[i].topology, relid))
 		{
 			duties[i].topology->stale = true;
 			pg_atomic_write_u32(&my_slot->reload, 1);
@@ -170,11 +170,11 @@ extension_is_active(void)
 }
 
 /*
- * All topologies of the database that may run, loaded into the current memory
- * context.
+ * All topologies of the database that may run, with memory contexts below
+ * parent.
  */
 static List *
-load_topologies(void)
+load_topologies(MemoryContext parent)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
@@ -183,7 +183,7 @@ load_topologies(void)
 		return NIL;
 	foreach(lc, rama_catalog_relations("topology"))
 	{
-		RamaTopology *topology = rama_topology_load(lfirst_oid(lc));
+		RamaTopology *topology = rama_topology_load(lfirst_oid(lc), parent);
 
 		if (topology)
 			result = lappend(result, topology);
@@ -215,9 +215,22 @@ rama_scout_main(Datum arg)
 {
 	attach(arg, SIG_IGN);
 	start_transaction();
-	rama_groups_publish(MyDatabaseId, load_topologies());
+	rama_groups_publish(MyDatabaseId, load_topologies(CurrentMemoryContext));
 	commit_transaction();
 	proc_exit(0);
+}
+
+/* A duty that a worker had before it read the catalog again goes on. */
+static void
+inherit_duty(Duty *duty, const Duty *old, int nold)
+{
+	for (int i = 0; i < nold; i++)
+	{
+		if (old[i].topology->relid != duty->topology->relid)
+			continue;
+		duty->started_at = old[i].started_at;
+		rama_topology_inherit(duty->topology, old[i].topology);
+	}
 }
 
 static void
@@ -238,34 +251,35 @@ add_duty(RamaTopology *topology)
 static void
 reload_duties(void)
 {
-	MemoryContext context;
+	Duty	   *old = duties;
+	int			nold = nduties;
 	uint64		depots = 0;
 	List	   *topologies;
 	ListCell   *lc;
 
-	for (int i = 0; i < nduties; i++)
-		rama_topology_free(duties[i].topology);
-	nduties = 0;
-
 	start_transaction();
-	context = MemoryContextSwitchTo(TopMemoryContext);
-	topologies = load_topologies();
-	duties = duties ? repalloc_array(duties, Duty, list_length(topologies) + 1) :
-		palloc_array(Duty, list_length(topologies) + 1);
+	topologies = load_topologies(TopMemoryContext);
+	nduties = 0;
+	duties = MemoryContextAlloc(TopMemoryContext, sizeof(Duty) * (list_length(topologies) + 1));
 	foreach(lc, topologies)
 	{
 		RamaTopology *topology = lfirst(lc);
 
 		if (topology->owner == my_slot->owner && topology->kind == my_slot->kind &&
 			!topology->paused && topology->nsources > 0)
+		{
 			add_duty(topology);
+			inherit_duty(&duties[nduties - 1], old, nold);
+		}
 		else
 			rama_topology_free(topology);
 	}
-	list_free(topologies);
-	MemoryContextSwitchTo(context);
 	commit_transaction();
 
+	for (int i = 0; i < nold; i++)
+		rama_topology_free(old[i].topology);
+	if (old)
+		pfree(old);
 	for (int i = 0; i < nduties; i++)
 		depots |= duties[i].depots;
 	pg_atomic_write_u64(&my_slot->depots, depots);
@@ -318,10 +332,9 @@ backlog(Duty *duty)
 		rama_state_read(duty->topology->relid, &state);
 		for (int i = 0; i < state.nsources; i++)
 		{
-			RamaDepot	depot;
+			Oid			sequence = duty->topology->sources[i].info.sequence;
 
-			rama_depot_get(duty->topology->sources[i].depot, &depot);
-			most = Max(most, rama_sequence_horizon(depot.sequence) - state.progress[i].position);
+			most = Max(most, rama_sequence_horizon(sequence) - state.progress[i].position);
 		}
 	}
 	commit_transaction();
@@ -406,9 +419,9 @@ run_duty(Duty *duty, TimestampTz now)
 static void
 report_activity(RamaTopology *topology, const char *phase)
 {
-	char		activity[NAMEDATALEN + 64];
+	char		activity[2 * NAMEDATALEN + 64];
 
-	snprintf(activity, sizeof(activity), "topology %u: %s", topology->relid, phase);
+	snprintf(activity, sizeof(activity), "topology %s: %s", topology->name, phase);
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
