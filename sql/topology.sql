@@ -53,6 +53,7 @@ SELECT line FROM log ORDER BY line COLLATE "C";
 SELECT rama.wait('both', up_to => 1, depot => 'orders');
 
 -- pause and resume
+SELECT rama.wait('counted');
 SELECT rama.pause('counted');
 INSERT INTO clicks (url, n) VALUES ('paused', 5);
 SELECT rama.wait('counted', timeout => '50 ms');
