@@ -93,9 +93,9 @@ rama_on_sql_drop(PG_FUNCTION_ARGS)
 	(void) event_trigger_data(fcinfo);
 
 	SPI_connect();
-	if (SPI_execute("SELECT objid FROM pg_catalog.pg_event_trigger_dropped_objects() "
-					"WHERE classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass "
-					"AND objsubid OPERATOR(pg_catalog.=) 0", true, 0) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT objid, objsubid FROM pg_catalog.pg_event_trigger_dropped_objects() "
+					"WHERE classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass",
+					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not list dropped objects");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -103,6 +103,11 @@ rama_on_sql_drop(PG_FUNCTION_ARGS)
 		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
 														   SPI_tuptable->tupdesc, 1, &isnull));
 
+		if (DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull)) != 0)
+		{
+			rama_depot_column_dropped(relid);
+			continue;
+		}
 		rama_topology_dropped(relid);
 		rama_depot_dropped(relid);
 		rama_pstate_dropped(relid);

@@ -62,6 +62,7 @@ typedef struct NewEvent
 	Appender   *appender;
 	Datum		data;
 	bool		isnull;
+	bool		skipped;		/* by a trigger */
 } NewEvent;
 
 static HTAB *appenders = NULL;
@@ -93,6 +94,7 @@ rama_append(PG_FUNCTION_ARGS)
 	append.appender = get_appender(PG_GETARG_OID(0));
 	append.data = PG_GETARG_DATUM(1);
 	append.isnull = PG_ARGISNULL(1);
+	append.skipped = false;
 	if (!PG_ARGISNULL(2) || !PG_ARGISNULL(3))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -110,7 +112,7 @@ rama_append(PG_FUNCTION_ARGS)
 		append.appender->running--;
 	}
 	PG_END_TRY();
-	if (offset == RAMA_NO_OFFSET)
+	if (append.skipped)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(offset);
 }
@@ -126,8 +128,9 @@ insert_event(void *arg)
 	SPI_connect();
 	rc = SPI_execute_plan(get_plan(append->appender, append->data, append->isnull),
 						  values, nulls, false, 0);
-	if (rc != SPI_OK_INSERT && rc < 0)
+	if (rc < 0)
 		elog(ERROR, "could not append: %s", SPI_result_code_string(rc));
+	append->skipped = SPI_processed == 0;
 	SPI_finish();
 }
 

@@ -28,6 +28,26 @@ rama_depot_dropped(Oid relid)
 		rama_catalog_changed(relid);
 }
 
+/*
+ * rama_depot_column_dropped() -- Event trigger sql_drop, for a column of any
+ * relation: error (0A000) if it was a managed one of a depot that stays, as
+ * happens when a generated _partition goes with a column that it is made of.
+ */
+void
+rama_depot_column_dropped(Oid relid)
+{
+	RamaDepot	depot;
+
+	if (get_rel_relkind(relid) == '\0' ||
+		rama_catalog_fetch("depot", relid, NULL) == NULL ||
+		rama_depot_lookup(relid, &depot))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot drop a managed column of depot \"%s\"",
+					rama_relation_name(relid))));
+}
+
 /* ---- refusing ---- */
 
 static void
@@ -37,7 +57,7 @@ refuse_sequence(Oid sequence)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot alter sequence \"%s\"", rama_relation_name(sequence)),
+			 errmsg("cannot alter or drop sequence \"%s\"", rama_relation_name(sequence)),
 			 errdetail("It gives the offsets of depot \"%s\".",
 					   rama_relation_name(rama_depot_of_sequence(sequence)))));
 }
@@ -216,6 +236,20 @@ check_rename(RenameStmt *stmt)
 		refuse_trigger(relid, stmt->subname);
 }
 
+static void
+check_drop_sequence(DropStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->objects)
+	{
+		Oid			relid = relation_of(makeRangeVarFromNameList(castNode(List, lfirst(lc))));
+
+		if (OidIsValid(relid))
+			refuse_sequence(relid);
+	}
+}
+
 /*
  * DROP TRIGGER: each object is the names of the table and the trigger.
  */
@@ -239,7 +273,7 @@ check_drop_trigger(DropStmt *stmt)
  * rama_depot_check_ddl() -- Event trigger ddl_command_start: error (0A000) if
  * the command would break a depot of an active database.
  *
- * ALTER SEQUENCE and ALTER TABLE on its sequence; unlogged; inheritance;
+ * Its sequence; unlogged; inheritance;
  * managed columns, their CHECK, the primary key, and the trigger. What
  * setval() does is found by settled reads.
  */
@@ -268,6 +302,8 @@ rama_depot_check_ddl(Node *parsetree)
 		case T_DropStmt:
 			if (((DropStmt *) parsetree)->removeType == OBJECT_TRIGGER)
 				check_drop_trigger((DropStmt *) parsetree);
+			else if (((DropStmt *) parsetree)->removeType == OBJECT_SEQUENCE)
+				check_drop_sequence((DropStmt *) parsetree);
 			break;
 		default:
 			break;

@@ -124,6 +124,7 @@ extern bool rama_finished_in_snapshot(FullTransactionId xid, Snapshot snapshot);
 
 /* ddl.c: the event triggers' part for depots */
 extern void rama_depot_dropped(Oid relid);
+extern void rama_depot_column_dropped(Oid relid);
 extern void rama_depot_check_ddl(Node *parsetree);
 
 #endif							/* RAMA_DEPOT_H */

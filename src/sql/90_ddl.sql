@@ -5,7 +5,7 @@ AS 'MODULE_PATHNAME', 'rama_on_ddl_command_start' LANGUAGE C;
 COMMENT ON FUNCTION rama.on_ddl_command_start() IS 'Refuses (0A000) commands that would break a depot.';
 
 CREATE EVENT TRIGGER rama_on_ddl_command_start ON ddl_command_start
-	WHEN TAG IN ('ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TRIGGER', 'CREATE TABLE', 'DROP TRIGGER')
+	WHEN TAG IN ('ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TRIGGER', 'CREATE TABLE', 'DROP SEQUENCE', 'DROP TRIGGER')
 	EXECUTE FUNCTION rama.on_ddl_command_start();
 COMMENT ON EVENT TRIGGER rama_on_ddl_command_start IS 'Refuses (0A000) commands that would break a depot.';
 
