@@ -51,7 +51,7 @@ SELECT fails('INSERT INTO d (a) VALUES (5)');
 SELECT fails($$SELECT rama.append('d', '{"a": 6}')$$);
 SELECT fails($$SELECT rama.next_offset('d__offset_seq')$$);
 SELECT fails($$SELECT nextval('d__offset_seq')$$);
-SELECT fails('INSERT INTO rama.depot VALUES (1, 2, NULL, 1)');
+SELECT fails('INSERT INTO rama.depot VALUES (1, 2, NULL, 1, 0)');
 SELECT fails('SELECT rama.drop_depot(''d'')');
 -- the privilege is looked at again for each role and transaction
 RESET ROLE;

@@ -14,6 +14,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -27,7 +28,8 @@ PG_FUNCTION_INFO_V1(rama_refuse_change);
 #define Anum_depot_sequence 2
 #define Anum_depot_partition_by 3
 #define Anum_depot_partitions 4
-#define Natts_depot 4
+#define Anum_depot_floor 5
+#define Natts_depot 5
 
 /* Number of elements that depot_definition() adds to the user's. */
 #define MANAGED_ELEMENTS 5
@@ -229,6 +231,7 @@ make_depot(Oid nspid, const char *relname, const char *columns,
 	if (partition_by)
 		values[Anum_depot_partition_by - 1] = CStringGetTextDatum(partition_by);
 	values[Anum_depot_partitions - 1] = Int32GetDatum(partitions);
+	values[Anum_depot_floor - 1] = Int64GetDatum(RAMA_NO_OFFSET);
 	rama_catalog_insert("depot", values, nulls);
 	rama_catalog_changed(relid);
 	return relid;
@@ -289,6 +292,7 @@ rama_depot_lookup(Oid relid, RamaDepot *depot)
 	depot->relid = relid;
 	depot->sequence = DatumGetObjectId(heap_getattr(tuple, Anum_depot_sequence, desc, &isnull));
 	depot->partitions = DatumGetInt32(heap_getattr(tuple, Anum_depot_partitions, desc, &isnull));
+	depot->floor = DatumGetInt64(heap_getattr(tuple, Anum_depot_floor, desc, &isnull));
 	depot->xid_attno = get_attnum(relid, RAMA_XID_COLUMN);
 	depot->offset_attno = get_attnum(relid, RAMA_OFFSET_COLUMN);
 	depot->appended_at_attno = get_attnum(relid, RAMA_APPENDED_AT_COLUMN);
@@ -346,4 +350,41 @@ rama_is_managed_column(const char *name)
 		strcmp(name, RAMA_OFFSET_COLUMN) == 0 ||
 		strcmp(name, RAMA_APPENDED_AT_COLUMN) == 0 ||
 		strcmp(name, RAMA_PARTITION_COLUMN) == 0;
+}
+
+/*
+ * rama_depot_adopt() -- Make a depot that another cluster or database filled
+ * ours: part of rama.activate().
+ *
+ * Waits for transactions that load into the depot or draw from its sequence,
+ * and keeps others out to the end of the transaction. Error (55000) if the
+ * sequence is behind the events.
+ */
+void
+rama_depot_adopt(Oid relid)
+{
+	static const int attno = Anum_depot_floor;
+	RamaDepot	depot;
+	Relation	rel;
+	int64		last;
+	bool		isnull = false;
+	Datum		floor;
+
+	LockRelationOid(relid, ShareLock);
+	rama_depot_get(relid, &depot);
+	LockRelationOid(depot.sequence, ShareLock);
+
+	rel = table_open(relid, NoLock);
+	last = rama_last_event(rel);
+	table_close(rel, NoLock);
+	if (rama_sequence_horizon(depot.sequence) < last)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the sequence of depot \"%s\" is behind its events",
+						rama_relation_name(relid)),
+				 errhint("Set sequence \"%s\" to %lld with setval().",
+						 rama_relation_name(depot.sequence), (long long) last)));
+	floor = Int64GetDatum(rama_sequence_horizon(depot.sequence));
+	rama_catalog_update("depot", relid, 1, &attno, &floor, &isnull);
+	rama_catalog_changed(relid);
 }

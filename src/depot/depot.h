@@ -37,6 +37,7 @@ typedef struct RamaDepot
 	Oid			relid;
 	Oid			sequence;
 	int			partitions;
+	int64		floor;			/* up to here _xid may be another cluster's */
 	AttrNumber	xid_attno;
 	AttrNumber	offset_attno;
 	AttrNumber	appended_at_attno;
@@ -83,6 +84,7 @@ typedef struct RamaSettled RamaSettled;
 /* create.c */
 extern bool rama_depot_lookup(Oid relid, RamaDepot *depot);
 extern void rama_depot_get(Oid relid, RamaDepot *depot);
+extern void rama_depot_adopt(Oid relid);
 extern Oid	rama_depot_of_sequence(Oid sequence);
 extern bool rama_is_managed_column(const char *name);
 
@@ -119,6 +121,7 @@ extern bool rama_progress_covers(const RamaDepot *depot, Relation depotrel,
 
 /* horizon.c: the sequence's page, and xids against snapshots */
 extern int64 rama_sequence_horizon(Oid sequence);
+extern int64 rama_last_event(Relation depotrel);
 extern FullTransactionId rama_full_xid(TransactionId xid);
 extern bool rama_finished_in_snapshot(FullTransactionId xid, Snapshot snapshot);
 

@@ -7,15 +7,19 @@
  */
 #include "depot/depot.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "commands/sequence.h"
 #include "fmgr.h"
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(rama_last_offset);
 
@@ -49,6 +53,32 @@ rama_sequence_horizon(Oid sequence)
 	UnlockReleaseBuffer(buffer);
 	relation_close(rel, NoLock);
 	return horizon;
+}
+
+/*
+ * rama_last_event() -- The largest offset of an event that is committed or
+ * our own, RAMA_NO_OFFSET for an empty depot.
+ */
+int64
+rama_last_event(Relation depotrel)
+{
+	Relation	index = index_open(RelationGetPrimaryKeyIndex(depotrel), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	IndexScanDesc scan = index_beginscan(depotrel, index, snapshot, 0, 0);
+	TupleTableSlot *slot = table_slot_create(depotrel, NULL);
+	int64		last = RAMA_NO_OFFSET;
+	bool		isnull;
+
+	index_rescan(scan, NULL, 0, NULL, 0);
+	if (index_getnext_slot(scan, BackwardScanDirection, slot))
+		last = DatumGetInt64(slot_getattr(slot,
+										  get_attnum(RelationGetRelid(depotrel), RAMA_OFFSET_COLUMN),
+										  &isnull));
+	ExecDropSingleTupleTableSlot(slot);
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	return last;
 }
 
 /*

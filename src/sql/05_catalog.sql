@@ -13,9 +13,11 @@ CREATE TABLE rama.depot (
 	depot regclass PRIMARY KEY,
 	sequence regclass NOT NULL UNIQUE,
 	partition_by text,
-	partitions int NOT NULL
+	partitions int NOT NULL,
+	floor bigint NOT NULL
 );
 COMMENT ON TABLE rama.depot IS 'Catalog of depots; see the view rama.depots.';
+COMMENT ON COLUMN rama.depot.floor IS 'The last offset when the database was activated: up to here "_xid" may be of another cluster.';
 SELECT pg_catalog.pg_extension_config_dump('rama.depot', '');
 
 CREATE TABLE rama.pstate (

@@ -180,12 +180,8 @@ rama_activate(PG_FUNCTION_ARGS)
 				(errmsg("topologies are active in this database already")));
 		PG_RETURN_VOID();
 	}
-	/*
-	 * While inactive, a depot takes offsets that were not drawn from its
-	 * sequence: wait for the end of loads.
-	 */
 	foreach(lc, rama_catalog_relations("depot"))
-		LockRelationOid(lfirst_oid(lc), ShareLock);
+		rama_depot_adopt(lfirst_oid(lc));
 	foreach(lc, rama_catalog_relations("pstate"))
 		rama_pstate_record_dependencies(lfirst_oid(lc));
 	foreach(lc, rama_catalog_relations("topology"))
