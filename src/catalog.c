@@ -56,7 +56,7 @@ rama_catalog_relid(const char *name)
 static SysScanDesc
 begin_scan(Relation rel, AttrNumber attno, Oid key, ScanKey skey)
 {
-	Oid			index = attno == 1 ? RelationGetPrimaryKeyIndex(rel) : InvalidOid;
+	Oid			index = attno == 1 ? primary_key_index_compat(rel) : InvalidOid;
 
 	ScanKeyInit(skey, attno, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(key));

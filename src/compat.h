@@ -71,11 +71,17 @@
 	parseTypeString((s), (type), (typmod), false)
 #endif
 
-/* 18 counts index searches for EXPLAIN. */
+/*
+ * 18 counts index searches for EXPLAIN, tells of deferrable primary keys, and
+ * spells pg_noreturn before the return type, as C11 does.
+ */
 #if PG_VERSION_NUM >= 180000
+#define primary_key_index_compat(rel) RelationGetPrimaryKeyIndex((rel), false)
 #define index_beginscan_compat(heap, index, snapshot, nkeys) \
 	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0)
 #else
+#define primary_key_index_compat(rel) RelationGetPrimaryKeyIndex(rel)
+#define pg_noreturn _Noreturn
 #define index_beginscan_compat(heap, index, snapshot, nkeys) \
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif

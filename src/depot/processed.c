@@ -50,8 +50,8 @@ static bool
 has_unprocessed(const RamaDepot *depot, Relation depotrel,
 				const RamaProgress *progress, int64 low, int64 high, Snapshot snapshot)
 {
-	Relation	index = index_open(RelationGetPrimaryKeyIndex(depotrel), AccessShareLock);
-	IndexScanDesc scan = index_beginscan(depotrel, index, snapshot, 2, 0);
+	Relation	index = index_open(primary_key_index_compat(depotrel), AccessShareLock);
+	IndexScanDesc scan = index_beginscan_compat(depotrel, index, snapshot, 2);
 	TupleTableSlot *slot = table_slot_create(depotrel, NULL);
 	ScanKeyData keys[2];
 	bool		found = false;

@@ -426,8 +426,8 @@ rama_settled_scan(RamaSettled *settled, Relation depotrel, int64 max,
 		settled->cut = last;
 	}
 
-	index = index_open(RelationGetPrimaryKeyIndex(depotrel), AccessShareLock);
-	scan.index = index_beginscan(depotrel, index, settled->snapshot, 2, 0);
+	index = index_open(primary_key_index_compat(depotrel), AccessShareLock);
+	scan.index = index_beginscan_compat(depotrel, index, settled->snapshot, 2);
 	scan.slot = table_slot_create(depotrel, NULL);
 	for (int i = 0; i < nranges; i++)
 	{

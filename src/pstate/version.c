@@ -52,7 +52,7 @@ read_row(Oid relid, Snapshot snapshot, int64 *version, int64 *count, bool *count
 
 	ScanKeyInit(&skey, Anum_version_pstate, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true, snapshot, 1, &skey);
+	scan = systable_beginscan(rel, primary_key_index_compat(rel), true, snapshot, 1, &skey);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{

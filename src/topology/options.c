@@ -39,7 +39,7 @@ static const struct
 	{"synchronous_commit", OPTION_SWITCH, offsetof(RamaOptions, synchronous_commit), true},
 };
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 bad_value(const char *name, const char *expected)
 {
 	ereport(ERROR,

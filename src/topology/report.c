@@ -46,7 +46,7 @@ static bool
 first_waiting(const RamaDepot *depot, int64 position, TimestampTz *appended_at)
 {
 	Relation	rel = table_open(depot->relid, AccessShareLock);
-	Relation	index = index_open(RelationGetPrimaryKeyIndex(rel), AccessShareLock);
+	Relation	index = index_open(primary_key_index_compat(rel), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ScanKeyData key;
 	IndexScanDesc scan;
