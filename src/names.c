@@ -12,6 +12,7 @@
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "parser/scansup.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -54,12 +55,48 @@ rama_check_owner(Oid relid)
 }
 
 /*
+ * Error (42622) if a part of a name is too long. The parser of names would
+ * cut it off silently.
+ */
+static void
+check_part_lengths(const char *name)
+{
+	bool		quoted = false;
+	int			length = 0;
+
+	for (const char *p = name; *p; p++)
+	{
+		if (*p == '"')
+		{
+			/* Of two quotes, the second counts. */
+			if (quoted && p[1] == '"')
+			{
+				p++;
+				length++;
+			}
+			else
+				quoted = !quoted;
+		}
+		else if (*p == '.' && !quoted)
+			length = 0;
+		else if (quoted || !scanner_isspace(*p))
+			length++;
+		if (length >= NAMEDATALEN)
+			ereport(ERROR,
+					(errcode(ERRCODE_NAME_TOO_LONG),
+					 errmsg("name \"%s\" is too long", name),
+					 errdetail("Names have at most %d bytes.", NAMEDATALEN - 1)));
+	}
+}
+
+/*
  * rama_split_name() -- Where would a new relation of this name, qualified or
  * not, be made?
  *
  * Parses the text as regclass input does. The namespace is the first of
  * search_path for an unqualified name. Errors: 42602 (not a name), 3F000 (no
- * such schema), 42501 (no CREATE privilege there).
+ * such schema), 42622 (a part is longer than names can be), 42501 (no CREATE
+ * privilege there).
  */
 void
 rama_split_name(const char *name, Oid *nspid, char **relname)
@@ -68,17 +105,13 @@ rama_split_name(const char *name, Oid *nspid, char **relname)
 	RangeVar   *rangevar = makeRangeVarFromNameList(names);
 	AclResult	aclresult;
 
+	check_part_lengths(name);
 	if (rangevar->catalogname || rangevar->relpersistence == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("invalid name \"%s\"", name)));
 	*nspid = RangeVarGetCreationNamespace(rangevar);
 	*relname = rangevar->relname;
-	if (strlen(*relname) >= NAMEDATALEN)
-		ereport(ERROR,
-				(errcode(ERRCODE_NAME_TOO_LONG),
-				 errmsg("name \"%s\" is too long", *relname),
-				 errdetail("Names have at most %d bytes.", NAMEDATALEN - 1)));
 	aclresult = rama_namespace_aclcheck(*nspid, GetUserId(), ACL_CREATE);
 	if (aclresult != ACLCHECK_OK)
 		aclcheck_error(aclresult, OBJECT_SCHEMA, get_namespace_name(*nspid));

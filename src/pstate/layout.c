@@ -31,13 +31,14 @@ rama_schema_parse_checked(const char *text)
 	if (schema == NULL)
 	{
 		int			position = pg_mbstrlen_with_len(text, error.location) + 1;
+		bool		show = strlen(text) < 10000;
 
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("syntax error in PState schema at character %d: %s",
 						position, error.message),
-				 internalerrposition(position),
-				 internalerrquery(text)));
+				 show ? internalerrposition(position) : 0,
+				 show ? internalerrquery(text) : 0));
 	}
 	return schema;
 }

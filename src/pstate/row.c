@@ -30,7 +30,7 @@
  * direct-mapped, and only a hint. Without it, the index leads to every version
  * that the transaction has left behind; they cannot be pruned before it ends.
  */
-#define HOT_ROWS 1024
+#define HOT_ROWS 16384
 
 typedef struct HotRow
 {

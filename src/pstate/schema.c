@@ -266,6 +266,46 @@ append_token(StringInfo buf, const char *start, const char *end)
 }
 
 /*
+ * Which collection or struct starts at the current place? RAMA_SCALAR for a
+ * type. "vector(3)" is a type.
+ */
+static RamaSchemaKind
+constructor_kind(Parser *parser, int *length)
+{
+	static const struct
+	{
+		const char *keyword;
+		RamaSchemaKind kind;
+	}			constructors[] = {
+		{"map", RAMA_MAP},
+		{"set", RAMA_SET},
+		{"vector", RAMA_VECTOR},
+		{"struct", RAMA_STRUCT}
+	};
+
+	for (size_t i = 0; i < lengthof(constructors); i++)
+	{
+		const char *p = parser->p;
+
+		*length = keyword_length(p, constructors[i].keyword);
+		if (*length == 0)
+			continue;
+		p += *length;
+		while (is_space(*p))
+			p++;
+		if (constructors[i].kind == RAMA_VECTOR && *p == '(')
+		{
+			for (p++; is_space(*p); p++)
+				;
+			if (is_digit(*p))
+				return RAMA_SCALAR;
+		}
+		return constructors[i].kind;
+	}
+	return RAMA_SCALAR;
+}
+
+/*
  * Delimit a type, and return its text. It starts with a name, and ends before
  * a ",", a ")", the end, or anything that cannot be part of a type.
  */
@@ -274,10 +314,14 @@ parse_type(Parser *parser)
 {
 	StringInfoData buf;
 	const char *p;
+	int			length;
 
 	initStringInfo(&buf);
 	skip_space(parser);
 	p = parser->p;
+	if (constructor_kind(parser, &length) != RAMA_SCALAR)
+		return fail(parser, p, "expected a type, found %s; a type of that name must be quoted",
+					found(p));
 	if (!is_word_start(*p) && *p != '"')
 		return fail(parser, p, "expected a type, found %s", found(p));
 	for (;;)
@@ -388,46 +432,6 @@ parse_members(Parser *parser, RamaSchema *schema, int depth)
 	add_child(schema, child);
 	return expect(parser, ')', schema->kind == RAMA_MAP ?
 				  "after the map's value" : "after the vector's element");
-}
-
-/*
- * Which collection or struct starts at the current place? RAMA_SCALAR for a
- * type. "vector(3)" is a type.
- */
-static RamaSchemaKind
-constructor_kind(Parser *parser, int *length)
-{
-	static const struct
-	{
-		const char *keyword;
-		RamaSchemaKind kind;
-	}			constructors[] = {
-		{"map", RAMA_MAP},
-		{"set", RAMA_SET},
-		{"vector", RAMA_VECTOR},
-		{"struct", RAMA_STRUCT}
-	};
-
-	for (size_t i = 0; i < lengthof(constructors); i++)
-	{
-		const char *p = parser->p;
-
-		*length = keyword_length(p, constructors[i].keyword);
-		if (*length == 0)
-			continue;
-		p += *length;
-		while (is_space(*p))
-			p++;
-		if (constructors[i].kind == RAMA_VECTOR && *p == '(')
-		{
-			for (p++; is_space(*p); p++)
-				;
-			if (is_digit(*p))
-				return RAMA_SCALAR;
-		}
-		return constructors[i].kind;
-	}
-	return RAMA_SCALAR;
 }
 
 /* Does a subindexed collection lie below, seen through structs and all? */

@@ -82,9 +82,11 @@ rama_pstate_begin_write(RamaPState *pstate, AclMode needed)
 	PreventCommandIfReadOnly("a write to a PState");
 	PreventCommandIfParallelMode("a write to a PState");
 	check_privileges(pstate, needed);
-	rama_pstate_check_writer(pstate);
 	rama_version_init();
+	rama_pstate_check_writer(pstate);
 	rama_pstate_lock(pstate->relid);
+	/* An owner may have been made known while this waited. */
+	rama_pstate_check_writer(rama_pstate_get(pstate->relid));
 }
 
 /*
