@@ -1,0 +1,175 @@
+/*-------------------------------------------------------------------------
+ *
+ * cache.c
+ *	  Bound paths, kept per session.
+ *
+ * A bound path lives in a context below that of its PState's binding, and
+ * goes with it. Both stay until the end of the transaction in which they
+ * became stale, so whoever got a path has it until then.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "path/path.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "utils/datum.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#define MAX_PATHS 256
+
+typedef struct PathKey
+{
+	Oid			relid;
+	uint64		hash;			/* of the path */
+} PathKey;
+
+typedef struct CachedPath
+{
+	PathKey		key;
+	Jsonb	   *json;			/* in the context, as is the path */
+	RamaPath   *path;
+	MemoryContext context;
+} CachedPath;
+
+/* What a context knows of itself when it goes. */
+typedef struct PathOwner
+{
+	MemoryContextCallback callback;
+	PathKey		key;
+	MemoryContext context;
+} PathOwner;
+
+/* Lives as long as the session. */
+static HTAB *paths = NULL;
+
+/* Contexts that are no longer in paths, freed at the end of the transaction. */
+static List *retired = NIL;
+
+static PathKey
+key_of(RamaPState *pstate, Jsonb *json)
+{
+	PathKey		key;
+
+	memset(&key, 0, sizeof(key));
+	key.relid = pstate->relid;
+	key.hash = hash_bytes_extended((unsigned char *) VARDATA(json),
+								   VARSIZE(json) - VARHDRSZ, 0);
+	return key;
+}
+
+static void
+forget(void *arg)
+{
+	PathOwner  *owner = arg;
+	CachedPath *cached = hash_search(paths, &owner->key, HASH_FIND, NULL);
+
+	if (cached && cached->context == owner->context)
+		hash_search(paths, &owner->key, HASH_REMOVE, NULL);
+	retired = list_delete_ptr(retired, owner->context);
+}
+
+static void
+free_retired(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	while (retired != NIL)
+		MemoryContextDelete(linitial(retired));
+}
+
+static void
+init_paths(void)
+{
+	HASHCTL		ctl = {.keysize = sizeof(PathKey), .entrysize = sizeof(CachedPath)};
+
+	paths = hash_create("pg_rama paths", MAX_PATHS, &ctl, HASH_ELEM | HASH_BLOBS);
+	RegisterXactCallback(free_retired, NULL);
+}
+
+static void
+retire(CachedPath *cached)
+{
+	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
+	PathKey		key = cached->key;
+
+	retired = lappend(retired, cached->context);
+	MemoryContextSwitchTo(old);
+	hash_search(paths, &key, HASH_REMOVE, NULL);
+}
+
+static void
+retire_all(void)
+{
+	HASH_SEQ_STATUS status;
+	CachedPath *cached;
+
+	hash_seq_init(&status, paths);
+	while ((cached = hash_seq_search(&status)) != NULL)
+		retire(cached);
+}
+
+static void
+keep_path(const PathKey *key, Jsonb *json, RamaPath *path, MemoryContext context,
+		  RamaPState *pstate)
+{
+	PathOwner  *owner = MemoryContextAllocZero(context, sizeof(PathOwner));
+	CachedPath *cached;
+
+	if (hash_get_num_entries(paths) >= MAX_PATHS)
+		retire_all();
+	cached = hash_search(paths, key, HASH_ENTER, NULL);
+	cached->json = json;
+	cached->path = path;
+	cached->context = context;
+	owner->key = *key;
+	owner->context = context;
+	owner->callback.func = forget;
+	owner->callback.arg = owner;
+	MemoryContextRegisterResetCallback(context, &owner->callback);
+	MemoryContextSetParent(context, pstate->context);
+}
+
+/*
+ * rama_path_get() -- The path bound to the PState's schema; good as long as
+ * the current memory context is, and at most until the
+ * end of the transaction.
+ *
+ * Errors are those of parsing and binding.
+ */
+RamaPath *
+rama_path_get(RamaPState *pstate, Jsonb *json)
+{
+	PathKey		key;
+	CachedPath *cached;
+	MemoryContext context;
+	MemoryContext old;
+	RamaPath   *path;
+
+	if (paths == NULL)
+		init_paths();
+	key = key_of(pstate, json);
+	cached = hash_search(paths, &key, HASH_FIND, NULL);
+	if (cached && cached->path->pstate == pstate &&
+		VARSIZE(cached->json) == VARSIZE(json) &&
+		memcmp(cached->json, json, VARSIZE(json)) == 0)
+		return cached->path;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "pg_rama path",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	json = (Jsonb *) DatumGetPointer(datumCopy(JsonbPGetDatum(json), false, -1));
+	path = rama_path_bind(pstate, &json->root);
+	MemoryContextSwitchTo(old);
+
+	/* A path that is not stable is used once, and goes with the caller's context. */
+	if (path->stable)
+	{
+		if (cached)
+			retire(cached);
+		keep_path(&key, json, path, context, pstate);
+	}
+	return path;
+}

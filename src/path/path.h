@@ -1,0 +1,366 @@
+/*-------------------------------------------------------------------------
+ *
+ * path.h
+ *	  Paths: values given by callers, their conversion, and the reading and
+ *	  writing of PStates along a path.
+ *
+ * A path is parsed into steps (parse.c), each step is bound to the schema at
+ * its place (bind.c, navigators.c), and the steps are evaluated as a stack of
+ * iterators over foci (select.c). See src/path/README.md.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RAMA_PATH_H
+#define RAMA_PATH_H
+
+#include "pstate/pstate.h"
+
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+/*
+ * A value of the SQL type rama.value: a datum with its type. A value of an
+ * untyped literal or parameter has the type unknown and is a C string.
+ */
+typedef struct RamaValue
+{
+	int32		vl_len_;		/* varlena header */
+	Oid			type;
+	char		data[FLEXIBLE_ARRAY_MEMBER];	/* at a multiple of 8 */
+} RamaValue;
+
+#define RAMA_VALUE_HEADER offsetof(RamaValue, data)
+
+/* A value given by a caller, before it is converted to what its place needs. */
+typedef enum RamaInputForm
+{
+	RAMA_INPUT_NULL,
+	RAMA_INPUT_UNTYPED,			/* text: the type's input, or JSON */
+	RAMA_INPUT_SQL,				/* type and datum: by assignment cast */
+	RAMA_INPUT_JSON
+} RamaInputForm;
+
+typedef struct RamaInput
+{
+	RamaInputForm form;
+	Oid			type;			/* SQL */
+	Datum		datum;			/* SQL */
+	const char *text;			/* UNTYPED */
+	JsonbValue	json;			/* JSON */
+} RamaInput;
+
+/* What a step finds at its place, known from the schema. */
+typedef enum RamaShapeKind
+{
+	RAMA_SHAPE_NODE,			/* a value of node */
+	RAMA_SHAPE_KEY,				/* a key of the map, an element of the set node */
+	RAMA_SHAPE_PAIR,			/* an entry of the map node: [key, value] */
+	RAMA_SHAPE_PLAIN			/* plain data, free of the schema */
+} RamaShapeKind;
+
+typedef struct RamaShape
+{
+	RamaShapeKind kind;
+	const RamaNode *node;		/* NULL for plain data */
+} RamaShape;
+
+/* The row that a focus is in; fetched when first needed. */
+typedef struct RamaPlaceRow
+{
+	RamaTable  *table;
+	Datum	   *keys;			/* table->nkeys of them */
+	bool		fetched;
+	bool		exists;
+	TupleTableSlot *slot;		/* the row, or: */
+	Datum	   *values;
+	bool	   *nulls;
+} RamaPlaceRow;
+
+/* The part of a collection that a range leaves. */
+typedef struct RamaPart
+{
+	RamaBound	low;			/* of a vector: always set and inclusive */
+	RamaBound	high;
+	int64		amount;			/* at most so many (ROWS: not 0), or -1 */
+	bool		fromend;		/* ... counted from the end */
+} RamaPart;
+
+/* An entry of a collection in memory. */
+typedef struct RamaEntry
+{
+	Datum		key;			/* with a schema: map and set */
+	JsonbValue	name;			/* map and set: the key as JSON of its type */
+	JsonbValue	value;			/* map and vector */
+	int			order;			/* as given by a caller */
+} RamaEntry;
+
+typedef struct RamaEntries
+{
+	RamaSchemaKind kind;
+	const RamaNode *node;		/* NULL: plain data, keys are text or JSON */
+	int			count;
+	RamaEntry  *entry;
+} RamaEntries;
+
+/* Where a focus is. */
+typedef enum RamaPlace
+{
+	RAMA_AT_NOTHING,			/* absent or null */
+	RAMA_AT_ROWS,				/* a collection with a table */
+	RAMA_AT_ROW,				/* a value within a row */
+	RAMA_AT_DATUM,				/* an SQL value */
+	RAMA_AT_JSON,				/* JSON, with a schema or without */
+	RAMA_AT_ENTRIES,			/* a part of a collection in memory */
+	RAMA_AT_PAIR				/* [key, value] */
+} RamaPlace;
+
+typedef struct RamaFocus
+{
+	RamaPlace	at;
+	const RamaNode *node;		/* schema of the value; NULL: plain data */
+	bool		ispart;			/* ROWS: part applies, a map reads as pairs */
+	RamaPart	part;
+	Datum	   *keys;			/* ROWS: of the enclosing levels */
+	RamaPlaceRow    *row;			/* ROW; ROWS: the enclosing one, if known */
+	const RamaType *type;		/* DATUM */
+	Datum		datum;
+	JsonbValue	json;			/* JSON */
+	RamaEntries *entries;
+	struct RamaFocus *first;	/* PAIR */
+	struct RamaFocus *second;
+} RamaFocus;
+
+typedef struct RamaNavigator RamaNavigator;
+typedef struct RamaFrame RamaFrame;
+typedef struct RamaEval RamaEval;
+
+/* A key in the forms that its place may need. */
+typedef struct RamaKey
+{
+	Datum		datum;			/* of a map, set or vector with a schema */
+	JsonbValue	name;			/* of a map in JSON: a string; of plain data:
+								 * as given */
+	int			field;			/* of a struct, or of a pair */
+} RamaKey;
+
+/* A step of a path. */
+typedef struct RamaStep
+{
+	const RamaNavigator *nav;
+	int			position;		/* in the path, from 1 */
+	int			nargs;
+	JsonbValue *args;
+	/* set when bound: */
+	RamaShape	in;
+	RamaShape	out;
+	RamaKey		key;			/* key, must, nth */
+	int64		from;			/* sublist: [from, to) */
+	int64		to;
+	RamaPart	part;			/* ranges */
+	RamaSchemaKind kind;		/* ranges: of what */
+} RamaStep;
+
+typedef struct RamaPath
+{
+	RamaPState *pstate;
+	int			nsteps;
+	RamaStep   *steps;
+	bool		stable;			/* conversions depend on nothing but the path */
+} RamaPath;
+
+/* One level of an evaluation. */
+struct RamaFrame
+{
+	const RamaStep *step;
+	RamaFocus	focus;			/* what this step is applied to */
+	MemoryContext items;		/* reset for each value yielded; NULL where
+								 * the step yields one value */
+	int			below;			/* the next open frame before it, or -1 */
+	RamaScan   *scan;
+	RamaPlaceRow		row;			/* scan: where it is */
+	int64		remaining;		/* scan: rows to go, or -1 */
+	RamaEntries *entries;
+	int			position;		/* in entries */
+};
+
+struct RamaEval
+{
+	RamaPath   *path;
+	Snapshot	snapshot;		/* registered */
+	MemoryContext context;
+	bool		registered;		/* snapshot is */
+	bool		started;
+	int			depth;			/* the frame that yields next; -1: none */
+	RamaFrame  *frames;
+};
+
+/*
+ * A navigator. A step that yields at most one value has "go"; one that yields
+ * any number has "open" and "next".
+ */
+struct RamaNavigator
+{
+	const char *names[3];		/* Clojure's, Java's, the constant's */
+	int			minargs;
+	int			maxargs;		/* -1: any number */
+	void		(*bind) (RamaPath *path, RamaStep *step);
+	bool		(*go) (RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+	void		(*open) (RamaEval *eval, RamaFrame *frame);
+	bool		(*next) (RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+	bool		eachkey;		/* any number of keys, each a step */
+	bool		write;			/* may stand in the place of a key in a write */
+};
+
+/* navigators.c */
+extern const RamaNavigator *rama_navigator_find(const char *name, int position);
+
+/* parse.c */
+extern RamaStep *rama_path_parse(JsonbContainer *path, int *nsteps);
+extern RamaStep *rama_path_parse_one(const JsonbValue *json, int position, int *nsteps);
+pg_noreturn extern void rama_step_error(const RamaStep *step, const char *format,...)
+			pg_attribute_printf(2, 3);
+extern int64 rama_step_int(const RamaStep *step, int arg);
+extern const char *rama_json_kind(const JsonbValue *json);
+
+/* cache.c */
+extern RamaPath *rama_path_get(RamaPState *pstate, Jsonb *json);
+
+/* bind.c */
+extern RamaPath *rama_path_bind(RamaPState *pstate, JsonbContainer *json);
+extern RamaShape rama_shape_of_node(const RamaNode *node);
+extern RamaShape rama_shape_of_value(const RamaNode *collection);
+extern const char *rama_shape_name(RamaShape shape);
+extern int	rama_struct_field(const RamaNode *node, const char *name, int len);
+
+/* nav_key.c, nav_each.c, nav_range.c, nav_view.c */
+extern void rama_bind_key(RamaPath *path, RamaStep *step);
+extern void rama_bind_nth(RamaPath *path, RamaStep *step);
+extern void rama_focus_key(RamaFocus *focus, const RamaKey *key, Snapshot snapshot);
+extern void rama_focus_row_key(RamaFocus *focus, Datum key, Snapshot snapshot);
+extern bool rama_go_key(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_must(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_all(RamaPath *path, RamaStep *step);
+extern void rama_bind_map_vals(RamaPath *path, RamaStep *step);
+extern void rama_bind_map_keys(RamaPath *path, RamaStep *step);
+extern void rama_bind_end(RamaPath *path, RamaStep *step);
+extern void rama_open_each(RamaEval *eval, RamaFrame *frame);
+extern bool rama_next_all(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+extern bool rama_next_map_val(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+extern bool rama_next_map_key(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+extern bool rama_go_first(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_last(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern RamaEntries *rama_focus_entries(RamaFocus *focus, const RamaStep *step,
+									   Snapshot snapshot);
+extern RamaPlaceRow *rama_focus_end_row(RamaFocus *focus, bool last, Snapshot snapshot);
+extern void rama_bind_sublist(RamaPath *path, RamaStep *step);
+extern void rama_bind_map_range(RamaPath *path, RamaStep *step);
+extern void rama_bind_map_range_from(RamaPath *path, RamaStep *step);
+extern void rama_bind_map_range_to(RamaPath *path, RamaStep *step);
+extern void rama_bind_map_range_from_start(RamaPath *path, RamaStep *step);
+extern void rama_bind_map_range_to_end(RamaPath *path, RamaStep *step);
+extern void rama_bind_set_range(RamaPath *path, RamaStep *step);
+extern void rama_bind_set_range_from(RamaPath *path, RamaStep *step);
+extern void rama_bind_set_range_to(RamaPath *path, RamaStep *step);
+extern void rama_bind_set_range_from_start(RamaPath *path, RamaStep *step);
+extern void rama_bind_set_range_to_end(RamaPath *path, RamaStep *step);
+extern bool rama_go_range(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_sublist(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_view(RamaPath *path, RamaStep *step);
+extern bool rama_go_view(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+
+/* focus.c */
+extern void rama_focus_root(RamaFocus *focus, RamaPState *pstate);
+extern void rama_focus_node(RamaFocus *focus, const RamaNode *node,
+							RamaPlaceRow *row, Datum *keys);
+extern void rama_focus_nothing(RamaFocus *focus, const RamaNode *node);
+extern void rama_focus_datum(RamaFocus *focus, const RamaType *type, Datum datum);
+extern void rama_focus_json(RamaFocus *focus, const RamaNode *node, const JsonbValue *json);
+extern RamaPlaceRow *rama_row_copy(RamaTable *table, TupleTableSlot *slot);
+extern bool rama_row_load(RamaPlaceRow *row, Snapshot snapshot);
+extern Datum rama_row_attr(RamaPlaceRow *row, AttrNumber attno, bool *isnull);
+extern void rama_focus_load(RamaFocus *focus, Snapshot snapshot);
+extern void rama_focus_plain(RamaFocus *focus, Snapshot snapshot);
+extern void rama_focus_resolve_amount(RamaFocus *focus, Snapshot snapshot);
+extern int64 rama_focus_count(RamaFocus *focus, Snapshot snapshot);
+extern RamaScan *rama_focus_scan(const RamaFocus *focus, bool backward, Snapshot snapshot);
+extern bool rama_focus_exists(RamaFocus *focus, Snapshot snapshot);
+extern Datum rama_slot_key(TupleTableSlot *slot, AttrNumber attno);
+
+/* entries.c: collections in memory */
+extern RamaEntries *rama_entries_of_json(const RamaNode *node, const JsonbValue *json,
+										 RamaSchemaKind kind);
+extern void rama_entries_focus(RamaFocus *focus, RamaEntries *entries);
+extern void rama_entry_value(const RamaEntries *entries, int i, RamaFocus *out);
+extern void rama_entry_key(const RamaEntries *entries, int i, RamaFocus *out);
+extern RamaEntries *rama_entries_range(const RamaEntries *entries, const RamaPart *part);
+extern int	rama_entries_find(const RamaEntries *entries, Datum key);
+
+/* output.c: foci and datums to JSON */
+extern bool rama_focus_to_json(RamaFocus *focus, Snapshot snapshot, JsonbValue *json);
+extern Datum rama_focus_to_jsonb(RamaFocus *focus, Snapshot snapshot, bool *isnull);
+extern void rama_datum_to_json(Oid type, Datum datum, JsonbValue *json);
+extern void rama_json_name(const JsonbValue *json, JsonbValue *name);
+extern Jsonb *rama_json_to_jsonb(const JsonbValue *json);
+extern void rama_jsonb_to_json(Jsonb *jsonb, JsonbValue *json);
+extern char *rama_json_to_text(const JsonbValue *json, int *len);
+
+/*
+ * Where a conversion happens, for the messages of its errors. Errors of a
+ * type's input are 22P02 within it.
+ */
+typedef struct RamaWhere
+{
+	ErrorContextCallback callback;
+	const char *what;			/* "step", "key", ... */
+	int			position;		/* from 1, or 0 */
+	MemoryContext context;
+} RamaWhere;
+
+extern void rama_where_push(RamaWhere *where, const char *what, int position);
+extern void rama_where_pop(RamaWhere *where);
+
+/* convert.c: to datums of a type */
+extern Datum rama_input_to_type(const RamaInput *input, const RamaType *type, bool *isnull);
+extern Datum rama_input_to_key(const RamaInput *input, const RamaType *type);
+extern void rama_input_to_json(const RamaInput *input, JsonbValue *json);
+extern void rama_input_of_json(RamaInput *input, const JsonbValue *json);
+extern Datum rama_convert(Datum datum, Oid from, const RamaType *to);
+extern Datum rama_cast(Datum datum, Oid from, Oid to, int32 typmod, bool explicit, bool *isnull);
+extern bool rama_type_input_is_immutable(Oid type);
+extern bool rama_type_is_its_text(Oid type);
+extern int	rama_type_compare(const RamaType *type, Datum a, Datum b);
+extern void rama_type_init(RamaType *type, Oid oid, int32 typmod);
+
+/* check.c: JSON against the schema */
+extern RamaEntries *rama_entries_given(const RamaNode *node, const JsonbValue *json);
+extern JsonbValue *rama_fields_given(const RamaNode *node, const JsonbValue *json);
+extern void rama_entries_to_json(const RamaEntries *entries, JsonbValue *json);
+extern void rama_json_conform(const RamaNode *node, const JsonbValue *json, JsonbValue *out);
+
+/* value.c */
+extern void rama_value_input(Datum value, bool isnull, RamaInput *input);
+
+/* eval.c */
+extern void rama_eval_init(RamaEval *eval, RamaPath *path, bool registered,
+						   MemoryContext context);
+extern bool rama_eval_next(RamaEval *eval, RamaFocus *out);
+extern void rama_eval_end(RamaEval *eval);
+
+/* args.c: the keys and values that the public functions are given */
+typedef struct RamaArgs
+{
+	int			count;
+	RamaInput  *inputs;
+} RamaArgs;
+
+extern void rama_args_of_array(ArrayType *array, RamaArgs *args);
+extern bool rama_input_is_navigator(const RamaInput *input);
+extern void rama_input_to_plain_key(const RamaInput *input, RamaKey *key);
+extern void rama_input_to_node_key(const RamaInput *input, const RamaNode *node,
+								   RamaKey *key);
+extern bool rama_focus_args(RamaFocus *focus, RamaPState *pstate,
+							const RamaArgs *args, Snapshot snapshot);
+
+#endif							/* RAMA_PATH_H */

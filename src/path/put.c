@@ -1,0 +1,290 @@
+/*-------------------------------------------------------------------------
+ *
+ * put.c
+ *	  rama.put(): set the value at a place.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "path/write.h"
+
+#include "catalog/pg_type.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(rama_put);
+
+/* A collection with a table, to be written once its row is there. */
+typedef struct Below
+{
+	const RamaNode *node;
+	JsonbValue	json;			/* null: absent */
+} Below;
+
+/* What is to be written to one row. */
+typedef struct RowValues
+{
+	int			ncolumns;
+	AttrNumber *attnos;
+	Datum	   *values;
+	bool	   *nulls;
+	int			nbelow;
+	Below	   *below;
+} RowValues;
+
+static void put_collection(const RamaNode *node, const Datum *prefix,
+						   const JsonbValue *json, bool isnew);
+
+static RowValues *
+new_values(const RamaTable *table)
+{
+	RowValues  *row = palloc0(sizeof(RowValues));
+
+	row->attnos = palloc(sizeof(AttrNumber) * table->ncolumns);
+	row->values = palloc(sizeof(Datum) * table->ncolumns);
+	row->nulls = palloc(sizeof(bool) * table->ncolumns);
+	row->below = palloc(sizeof(Below) * Max(table->nchildren, 1));
+	return row;
+}
+
+static void
+add_column(RowValues *row, AttrNumber attno, Datum value, bool isnull)
+{
+	row->attnos[row->ncolumns] = attno;
+	row->values[row->ncolumns] = value;
+	row->nulls[row->ncolumns++] = isnull;
+}
+
+static void
+add_scalar(RowValues *row, const RamaNode *node, const RamaInput *input)
+{
+	bool		isnull;
+	Datum		value = rama_input_to_type(input, &node->type, &isnull);
+
+	add_column(row, node->attno, value, isnull);
+}
+
+/* A collection kept as jsonb. */
+static void
+add_json(RowValues *row, const RamaNode *node, const JsonbValue *json)
+{
+	JsonbValue	stored;
+
+	rama_json_conform(node, json, &stored);
+	add_column(row, node->attno,
+			   stored.type == jbvNull ? (Datum) 0 : JsonbPGetDatum(rama_json_to_jsonb(&stored)),
+			   stored.type == jbvNull);
+}
+
+static void add_value(RowValues *row, const RamaNode *node, const RamaInput *input);
+
+static void
+add_struct(RowValues *row, const RamaNode *node, const JsonbValue *json)
+{
+	JsonbValue	null = {.type = jbvNull};
+	JsonbValue *fields = json->type == jbvNull ? NULL : rama_fields_given(node, json);
+
+	for (int i = 0; i < node->nchildren; i++)
+	{
+		RamaInput	input;
+
+		rama_input_of_json(&input, fields ? &fields[i] : &null);
+		add_value(row, node->children[i], &input);
+	}
+}
+
+static void
+add_value(RowValues *row, const RamaNode *node, const RamaInput *input)
+{
+	JsonbValue	json;
+
+	if (node->kind == RAMA_SCALAR)
+	{
+		add_scalar(row, node, input);
+		return;
+	}
+	rama_input_to_json(input, &json);
+	switch (node->storage)
+	{
+		case RAMA_IN_ROW:
+			add_struct(row, node, &json);
+			break;
+		case RAMA_IN_TABLE:
+			row->below[row->nbelow].node = node;
+			row->below[row->nbelow++].json = json;
+			break;
+		default:
+			add_json(row, node, &json);
+			break;
+	}
+}
+
+static void
+put_below(const RowValues *row, const Datum *keys, bool isnew)
+{
+	for (int i = 0; i < row->nbelow; i++)
+		put_collection(row->below[i].node, keys, &row->below[i].json, isnew);
+}
+
+/* The table whose row holds the value of node, or its count. */
+static RamaTable *
+row_table(const RamaNode *node)
+{
+	return node->storage == RAMA_IN_TABLE ? node->table->parent : node->table;
+}
+
+/*
+ * rama_put_row() -- Set the value of node in the row with these keys, with
+ * everything below it.
+ */
+void
+rama_put_row(const RamaNode *node, const Datum *keys, const RamaInput *input)
+{
+	RamaTable  *table = row_table(node);
+	RowValues  *row = new_values(table);
+	bool		isnew;
+
+	add_value(row, node, input);
+	isnew = rama_row_put(table, keys, row->ncolumns, row->attnos, row->values, row->nulls);
+	put_below(row, keys, isnew);
+}
+
+/*
+ * rama_push_row() -- Append an element to a vector with a table; its index.
+ */
+int64
+rama_push_row(const RamaNode *vector, const Datum *prefix, const RamaInput *input)
+{
+	RamaTable  *table = vector->table;
+	RowValues  *row = new_values(table);
+	Datum	   *keys = palloc(sizeof(Datum) * table->nkeys);
+	int64		index;
+
+	add_value(row, vector->children[0], input);
+	index = rama_vector_push(table, prefix, row->ncolumns, row->attnos,
+							 row->values, row->nulls);
+	if (table->nkeys > 1)
+		memcpy(keys, prefix, sizeof(Datum) * (table->nkeys - 1));
+	keys[table->nkeys - 1] = Int64GetDatum(index);
+	put_below(row, keys, true);
+	return index;
+}
+
+/* Replace a collection with a table; isnew: its row was made just now. */
+static void
+put_collection(const RamaNode *node, const Datum *prefix, const JsonbValue *json,
+			   bool isnew)
+{
+	RamaTable  *table = node->table;
+	Datum	   *keys = palloc(sizeof(Datum) * table->nkeys);
+	RamaEntries *entries = NULL;
+	MemoryContext context;
+	MemoryContext old;
+
+	check_stack_depth();
+	if (json->type != jbvNull)
+		entries = rama_entries_given(node, json);
+	if (entries != NULL || !isnew)
+		rama_collection_clear(unconstify(RamaNode *, node), prefix, entries != NULL);
+	if (entries == NULL)
+		return;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "pg_rama put",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	if (table->nkeys > 1)
+		memcpy(keys, prefix, sizeof(Datum) * (table->nkeys - 1));
+	for (int i = 0; i < entries->count; i++)
+	{
+		RamaInput	input;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(context);
+		rama_input_of_json(&input, &entries->entry[i].value);
+		if (node->kind == RAMA_VECTOR)
+		{
+			rama_push_row(node, prefix, &input);
+			continue;
+		}
+		keys[table->nkeys - 1] = entries->entry[i].key;
+		if (node->kind == RAMA_SET)
+			rama_row_put(table, keys, 0, NULL, NULL, NULL);
+		else
+			rama_put_row(node->children[0], keys, &input);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+static bool
+apply_put(RamaEdit *edit, const RamaNode *node, const JsonbValue *old, JsonbValue **out)
+{
+	JsonbValue	given;
+
+	*out = palloc(sizeof(JsonbValue));
+	if (node != NULL && node->kind == RAMA_SCALAR)
+	{
+		bool		isnull;
+		Datum		value = rama_input_to_type(edit->input, &node->type, &isnull);
+
+		if (isnull)
+			(*out)->type = jbvNull;
+		else
+			rama_datum_to_json(node->type.oid, value, *out);
+		return true;
+	}
+	rama_input_to_json(edit->input, &given);
+	if (node == NULL)
+		**out = given;
+	else
+		rama_json_conform(node, &given, *out);
+	return true;
+}
+
+/* The outermost collection, or a value of a row. */
+static void
+put_target(const RamaTarget *target, const RamaInput *value)
+{
+	const RamaNode *node = target->node;
+
+	if (target->iselement)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("an element of a set has no value"),
+				 errhint("rama.push adds an element.")));
+	if (target->column)
+	{
+		RamaEdit	edit = {.apply = apply_put, .input = value};
+
+		(void) rama_target_edit(target, &edit);
+	}
+	else if (node->storage == RAMA_IN_TABLE && node->parent == NULL)
+	{
+		JsonbValue	json;
+
+		rama_input_to_json(value, &json);
+		put_collection(node, NULL, &json, false);
+	}
+	else
+		rama_put_row(node, target->keys, value);
+}
+
+/*
+ * rama.put(pstate, keys..., value)
+ */
+Datum
+rama_put(PG_FUNCTION_ARGS)
+{
+	RamaArgs	args;
+	RamaPState *pstate = rama_write_call(fcinfo, ACL_INSERT | ACL_UPDATE, ACL_DELETE,
+										 1, &args);
+	RamaTarget	target;
+	RamaWhere	where;
+
+	rama_target_find(&target, pstate, &args);
+	if (!target.absent)
+	{
+		rama_where_push(&where, "value", 0);
+		put_target(&target, &args.inputs[args.count]);
+		rama_where_pop(&where);
+	}
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,56 @@
+-- Paths: reading and writing PStates
+
+CREATE FUNCTION rama.select(pstate regclass, path jsonb) RETURNS SETOF jsonb
+AS 'MODULE_PATHNAME', 'rama_select' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 100;
+COMMENT ON FUNCTION rama.select(regclass, jsonb) IS
+'Every value that the path focuses, in order; null where a key leads to nothing. A path is a JSON array of steps: a plain value is a key, [name, arguments...] a navigator. Lazy in the select list. Errors: 42704 unknown PState or navigator, 42703 unknown field, 22023 malformed path, 22P02 a key that does not convert (its step is named), 22004 null key, 54000 a collection too large for one value, 42501 no SELECT privilege.';
+
+CREATE FUNCTION rama.select_one(pstate regclass, path jsonb) RETURNS jsonb
+AS 'MODULE_PATHNAME', 'rama_select_one' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION rama.select_one(regclass, jsonb) IS
+'The one value that the path focuses. Errors: P0002 where there is none, P0003 where there are several, and those of rama.select.';
+
+CREATE FUNCTION rama.get(pstate regclass, VARIADIC keys rama.value[] DEFAULT '{}') RETURNS jsonb
+AS 'MODULE_PATHNAME', 'rama_get' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION rama.get(regclass, rama.value[]) IS
+'The value at the keys, outermost first; without keys the whole PState. NULL where it is absent or null. A key given as a jsonb array is a navigator. Errors: 42704 unknown PState, 42703 unknown field, 22P02 a key that does not convert, 22004 null key, 54000 a collection too large for one value, 42501 no SELECT privilege.';
+
+CREATE FUNCTION rama.get_text(pstate regclass, VARIADIC keys rama.value[] DEFAULT '{}') RETURNS text
+AS 'MODULE_PATHNAME', 'rama_get_text' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION rama.get_text(regclass, rama.value[]) IS
+'The value at the keys as text: strings unquoted, other values as JSON. Otherwise as rama.get.';
+
+CREATE FUNCTION rama.get_as(type anyelement, pstate regclass, VARIADIC keys rama.value[] DEFAULT '{}') RETURNS anyelement
+AS 'MODULE_PATHNAME', 'rama_get_as' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION rama.get_as(anyelement, regclass, rama.value[]) IS
+'The value at the keys as the type of the first argument, whose value does not matter: rama.get_as(NULL::bigint, ''bank.funds'', 7). A scalar is cast; a struct makes a composite, a collection an array. Otherwise as rama.get.';
+
+CREATE FUNCTION rama.count(pstate regclass, VARIADIC keys rama.value[] DEFAULT '{}') RETURNS bigint
+AS 'MODULE_PATHNAME', 'rama_count' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION rama.count(regclass, rama.value[]) IS
+'The number of elements of the collection at the keys, 0 where there is nothing; of a subindexed collection without reading it. Error 22023 for a scalar; otherwise as rama.get.';
+
+CREATE FUNCTION rama.explain(pstate regclass, path jsonb) RETURNS SETOF text
+AS 'MODULE_PATHNAME', 'rama_explain' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION rama.explain(regclass, jsonb) IS
+'How rama.select would read the path: tables and indexes, with what is pushed into them, and what is done in memory. Errors as rama.select.';
+
+CREATE FUNCTION rama.put(pstate regclass, VARIADIC keys rama.value[]) RETURNS void
+AS 'MODULE_PATHNAME', 'rama_put' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.put(regclass, rama.value[]) IS
+'keys..., value: sets the value at the keys and creates the levels above it. Without keys, replaces the whole PState (needs DELETE). A collection is replaced, a struct''s omitted fields become null. Errors: those of rama.get, 22P02 or 42703 for a value that does not fit, 2202E an index past the end of a vector, 55000 a PState that a topology writes, 42501 no INSERT and UPDATE privilege.';
+
+CREATE FUNCTION rama.add(pstate regclass, VARIADIC keys rama.value[]) RETURNS numeric
+AS 'MODULE_PATHNAME', 'rama_add' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.add(regclass, rama.value[]) IS
+'keys..., number: adds to the number at the keys, which counts as 0 where it is absent, and returns the new number. Errors: 22003 out of the column''s range, 42804 not a number there; otherwise as rama.put.';
+
+CREATE FUNCTION rama.push(pstate regclass, VARIADIC keys rama.value[]) RETURNS bigint
+AS 'MODULE_PATHNAME', 'rama_push' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.push(regclass, rama.value[]) IS
+'keys..., element: appends to the vector at the keys and returns the index, or adds to the set there and returns 1, or 0 if it was in it. Errors: 22023 neither vector nor set; otherwise as rama.put.';
+
+CREATE FUNCTION rama.remove(pstate regclass, VARIADIC keys rama.value[]) RETURNS boolean
+AS 'MODULE_PATHNAME', 'rama_remove' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.remove(regclass, rama.value[]) IS
+'keys...: removes the entry of a map, the element of a set or vector, or sets the field of a struct to null, with all that is below; the last key of a set is the element. Returns whether there was something. Errors: those of rama.get, 55000 a PState that a topology writes, 42501 no DELETE privilege.';
