@@ -78,7 +78,11 @@ static Snapshot
 take_snapshot(void)
 {
 	if (IsolationUsesXactSnapshot())
-		elog(ERROR, "settled reads need READ COMMITTED");
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("events of a depot cannot be settled in a %s transaction",
+						XactIsoLevel == XACT_SERIALIZABLE ? "SERIALIZABLE" : "REPEATABLE READ"),
+				 errhint("Use READ COMMITTED.")));
 	return RegisterSnapshot(GetLatestSnapshot());
 }
 
@@ -158,7 +162,8 @@ find_finished(RamaSettled *settled)
  * The result is allocated in the current memory context and holds a
  * registered snapshot until rama_settled_end(); handlers may run meanwhile.
  *
- * Error: 55000 if the sequence is behind the position.
+ * Errors: 55000 if the sequence is behind the position, 0A000 in another
+ * isolation level.
  */
 RamaSettled *
 rama_settle(const RamaDepot *depot, const RamaProgress *progress)
