@@ -62,9 +62,9 @@ rama_sequence_horizon(Oid sequence)
 int64
 rama_last_event(Relation depotrel)
 {
-	Relation	index = index_open(RelationGetPrimaryKeyIndex(depotrel), AccessShareLock);
+	Relation	index = index_open(primary_key_index_compat(depotrel), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	IndexScanDesc scan = index_beginscan(depotrel, index, snapshot, 0, 0);
+	IndexScanDesc scan = index_beginscan_compat(depotrel, index, snapshot, 0);
 	TupleTableSlot *slot = table_slot_create(depotrel, NULL);
 	int64		last = RAMA_NO_OFFSET;
 	bool		isnull;
