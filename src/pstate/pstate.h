@@ -204,11 +204,14 @@ extern void rama_version_init(void);
 
 /* row.c */
 extern void rama_row_forget(void);
+extern bool rama_row_find_hot(RamaTable *table, Relation heap, const Datum *keys,
+							  Snapshot snapshot, TupleTableSlot *slot);
 extern void rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative);
 extern void rama_row_open_new(RamaRow *row, RamaTable *table);
 extern void rama_row_close(RamaRow *row);
 extern void rama_row_insert(RamaRow *row, const Datum *values, const bool *nulls);
 extern void rama_row_update(RamaRow *row, const Datum *values, const bool *nulls);
+extern void rama_row_move(RamaRow *row, const Datum *values, const bool *nulls);
 extern void rama_row_delete(RamaRow *row);
 extern void rama_row_check_conflict(Relation heap, TupleTableSlot *slot);
 

@@ -194,7 +194,8 @@ rama_row_fetch(RamaTable *table, const Datum *keys, Snapshot snapshot,
 		*slot = rama_table_slot(table);
 	if (table->nkeys > 0)
 		index = index_open(table->index, AccessShareLock);
-	found = rama_row_find(table, heap, index, keys, snapshot, *slot);
+	found = rama_row_find_hot(table, heap, keys, snapshot, *slot) ||
+		rama_row_find(table, heap, index, keys, snapshot, *slot);
 	if (found)
 		ExecMaterializeSlot(*slot); /* no pin outlives this call */
 	if (index)

@@ -69,7 +69,7 @@ move_down(RamaRow *row, TupleTableSlot *slot, int column)
 	memcpy(values, slot->tts_values, sizeof(Datum) * ncolumns);
 	values[column] = Int64GetDatum(DatumGetInt64(values[column]) - 1);
 	ExecCopySlot(row->slot, slot);
-	rama_row_update(row, values, slot->tts_isnull);
+	rama_row_move(row, values, slot->tts_isnull);
 	pfree(values);
 }
 

@@ -42,8 +42,9 @@ typedef struct HotRow
 
 static HotRow hot_rows[HOT_ROWS];
 
-/* Entries of other epochs are void */
+/* Entries of other epochs are void; is there one of this? */
 static uint32 epoch = 1;
+static bool any_hot = false;
 
 /*
  * rama_row_forget() -- Forget where rows were written: at the end of a
@@ -52,6 +53,9 @@ static uint32 epoch = 1;
 void
 rama_row_forget(void)
 {
+	if (!any_hot)
+		return;
+	any_hot = false;
 	epoch++;
 	if (epoch == 0)
 	{
@@ -85,6 +89,7 @@ remember(RamaRow *row, const Datum *keys, ItemPointer tid)
 	uint32		hash;
 	HotRow	   *hot = hot_row(row->table, keys, &hash);
 
+	any_hot = true;
 	hot->epoch = epoch;
 	hot->hash = hash;
 	hot->relid = row->table->relid;
@@ -93,13 +98,13 @@ remember(RamaRow *row, const Datum *keys, ItemPointer tid)
 
 /* Is the row found by its hint still the one with these keys? */
 static bool
-has_keys(RamaRow *row, const Datum *keys)
+has_keys(RamaTable *table, TupleTableSlot *slot, const Datum *keys)
 {
-	for (int i = 0; i < row->table->nkeys; i++)
+	for (int i = 0; i < table->nkeys; i++)
 	{
-		const RamaType *type = &row->table->keys[i];
+		const RamaType *type = &table->keys[i];
 		bool		isnull;
-		Datum		value = slot_getattr(row->slot, i + 1, &isnull);
+		Datum		value = slot_getattr(slot, i + 1, &isnull);
 
 		if (isnull || !datum_image_eq(value, keys[i], type->byval, type->len))
 			return false;
@@ -107,18 +112,29 @@ has_keys(RamaRow *row, const Datum *keys)
 	return true;
 }
 
-static bool
-find_hot(RamaRow *row, const Datum *keys)
+/*
+ * rama_row_find_hot() -- Find the row with these keys by where this
+ * transaction met it last, if the snapshot sees that version.
+ *
+ * False says nothing: the index has to be asked. The slot pins the row's
+ * buffer.
+ */
+bool
+rama_row_find_hot(RamaTable *table, Relation heap, const Datum *keys,
+				  Snapshot snapshot, TupleTableSlot *slot)
 {
 	uint32		hash;
-	HotRow	   *hot = hot_row(row->table, keys, &hash);
+	HotRow	   *hot;
 
-	if (hot->epoch != epoch || hot->hash != hash || hot->relid != row->table->relid)
+	if (!any_hot)
 		return false;
-	if (table_tuple_fetch_row_version(row->heap, &hot->tid, SnapshotSelf, row->slot) &&
-		has_keys(row, keys))
+	hot = hot_row(table, keys, &hash);
+	if (hot->epoch != epoch || hot->hash != hash || hot->relid != table->relid)
+		return false;
+	if (table_tuple_fetch_row_version(heap, &hot->tid, snapshot, slot) &&
+		has_keys(table, slot, keys))
 		return true;
-	ExecClearTuple(row->slot);
+	ExecClearTuple(slot);
 	return false;
 }
 
@@ -183,7 +199,7 @@ void
 rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative)
 {
 	rama_row_open_new(row, table);
-	row->found = find_hot(row, keys);
+	row->found = rama_row_find_hot(table, row->heap, keys, SnapshotSelf, row->slot);
 	if (row->found)
 		return;					/* checked before, or written here */
 	row->found = rama_row_find(table, row->heap, row->index, keys,
@@ -279,10 +295,12 @@ insert_into_all_indexes(RamaRow *row, TupleTableSlot *slot, TU_UpdateIndexes whi
 
 /*
  * Mostly there is the index over the keys only, whose values are the first
- * columns.
+ * columns. A new version of a row with the same keys needs no look at the
+ * older ones, of which a transaction can have left many.
  */
 static void
-insert_into_indexes(RamaRow *row, TupleTableSlot *slot, TU_UpdateIndexes which)
+insert_into_indexes(RamaRow *row, TupleTableSlot *slot, TU_UpdateIndexes which,
+					bool same_keys)
 {
 	List	   *indexes = RelationGetIndexList(row->heap);
 	int			nindexes = list_length(indexes);
@@ -297,7 +315,8 @@ insert_into_indexes(RamaRow *row, TupleTableSlot *slot, TU_UpdateIndexes which)
 		IndexInfo  *info = BuildIndexInfo(row->index);
 
 		index_insert(row->index, slot->tts_values, slot->tts_isnull, &slot->tts_tid,
-					 row->heap, UNIQUE_CHECK_YES, false, info);
+					 row->heap, same_keys ? UNIQUE_CHECK_NO : UNIQUE_CHECK_YES,
+					 same_keys, info);
 		pfree(info);
 	}
 }
@@ -326,16 +345,13 @@ rama_row_insert(RamaRow *row, const Datum *values, const bool *nulls)
 	TupleTableSlot *slot = new_version(row, values, nulls);
 
 	simple_table_tuple_insert(row->heap, slot);
-	insert_into_indexes(row, slot, TU_All);
+	insert_into_indexes(row, slot, TU_All, false);
 	remember(row, values, &slot->tts_tid);
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-/*
- * rama_row_update() -- Replace the row in row->slot.
- */
-void
-rama_row_update(RamaRow *row, const Datum *values, const bool *nulls)
+static void
+update(RamaRow *row, const Datum *values, const bool *nulls, bool same_keys)
 {
 	TupleTableSlot *slot = new_version(row, values, nulls);
 	ItemPointerData tid = row->slot->tts_tid;
@@ -343,9 +359,28 @@ rama_row_update(RamaRow *row, const Datum *values, const bool *nulls)
 
 	simple_table_tuple_update(row->heap, &tid, slot, rama_write_snapshot(), &which);
 	if (which != TU_None)
-		insert_into_indexes(row, slot, which);
+		insert_into_indexes(row, slot, which, same_keys);
 	remember(row, values, &slot->tts_tid);
 	ExecDropSingleTupleTableSlot(slot);
+}
+
+/*
+ * rama_row_update() -- Replace the row in row->slot by one with the same keys.
+ */
+void
+rama_row_update(RamaRow *row, const Datum *values, const bool *nulls)
+{
+	update(row, values, nulls, true);
+}
+
+/*
+ * rama_row_move() -- Replace the row in row->slot by one with other keys, of
+ * which there is no row.
+ */
+void
+rama_row_move(RamaRow *row, const Datum *values, const bool *nulls)
+{
+	update(row, values, nulls, false);
 }
 
 /*
