@@ -20,6 +20,8 @@
 #include "access/xlog.h"
 #include "catalog/indexing.h"
 #include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -30,7 +32,7 @@
 #define Anum_activation_activated_at 3
 #define Natts_activation 3
 
-PG_FUNCTION_INFO_V1(rama_is_active_sql);
+PG_FUNCTION_INFO_V1(rama_standstill);
 
 /*
  * rama_is_active() -- Does this database's activation name this cluster and
@@ -120,10 +122,45 @@ rama_activate_if_first(void)
 }
 
 /*
- * rama_is_active_sql() -- rama.is_active().
+ * rama_standstill() -- rama.standstill(): why no topology of this database
+ * runs now, as (reason, hint); NULLs if they may run.
  */
 Datum
-rama_is_active_sql(PG_FUNCTION_ARGS)
+rama_standstill(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(rama_is_active());
+	const char *reason = NULL;
+	const char *hint = NULL;
+	Datum		values[2];
+	bool		nulls[2];
+	TupleDesc	desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (!rama_preloaded)
+	{
+		reason = "not preloaded";
+		hint = "Add \"pg_rama\" to shared_preload_libraries and restart the server.";
+	}
+	else if (!rama_is_active())
+	{
+		reason = "inactive";
+		hint = "SELECT rama.activate()";
+	}
+	else if (RecoveryInProgress())
+	{
+		reason = "standby";
+		hint = "SELECT pg_promote()";
+	}
+	else if (!rama_enabled)
+	{
+		reason = "disabled";
+		hint = "Set pg_rama.enabled to on and reload.";
+	}
+	nulls[0] = nulls[1] = reason == NULL;
+	if (reason)
+	{
+		values[0] = CStringGetTextDatum(reason);
+		values[1] = CStringGetTextDatum(hint);
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -13,10 +13,10 @@ AS 'MODULE_PATHNAME', 'rama_topology_state' LANGUAGE C STRICT VOLATILE;
 COMMENT ON FUNCTION rama.topology_state(regclass) IS
 'The number of the last batch of a topology, its failed attempts since with their error and the time of the next, whether it has halted, and events per second of late. Needs SELECT on the topology.';
 
-CREATE FUNCTION rama.is_active() RETURNS boolean
-AS 'MODULE_PATHNAME', 'rama_is_active_sql' LANGUAGE C STABLE;
-COMMENT ON FUNCTION rama.is_active() IS
-'May topologies run in this database? Not in a restored or copied one before rama.activate().';
+CREATE FUNCTION rama.standstill(OUT reason text, OUT hint text)
+AS 'MODULE_PATHNAME', 'rama_standstill' LANGUAGE C STABLE;
+COMMENT ON FUNCTION rama.standstill() IS
+'Why no topology of this database runs now, and what to do: ''not preloaded'', ''inactive'' (a restored or copied database before rama.activate()), ''standby'', ''disabled''. NULL if they may run.';
 
 CREATE VIEW rama.topologies AS
 SELECT n.nspname AS module, c.relname AS name, t.topology, t.kind,
@@ -31,8 +31,7 @@ GRANT SELECT ON rama.topologies TO PUBLIC;
 
 CREATE VIEW rama.status AS
 SELECT n.nspname AS module, c.relname AS name, t.kind,
-	CASE WHEN NOT rama.is_active() THEN 'inactive'
-		WHEN NOT pg_catalog.current_setting('pg_rama.enabled')::boolean THEN 'disabled'
+	CASE WHEN w.reason IS NOT NULL THEN w.reason
 		WHEN t.paused THEN 'paused'
 		WHEN s.halted THEN 'halted'
 		WHEN s.attempts OPERATOR(pg_catalog.>) 0 THEN 'failing'
@@ -42,12 +41,13 @@ SELECT n.nspname AS module, c.relname AS name, t.kind,
 	h.pid AS held_by, h.age AS held_for,
 	pg_catalog.round(s.rate::numeric, 1) AS rate,
 	s.attempts, s.sqlstate AS last_sqlstate, s.error AS last_error, s.failed_at,
-	CASE WHEN NOT rama.is_active() THEN 'SELECT rama.activate()'
+	CASE WHEN w.reason IS NOT NULL THEN w.hint
 		WHEN t.paused OR s.halted THEN pg_catalog.format('SELECT rama.resume(%L)', t.topology)
 	END AS hint
 FROM rama.topology t
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.topology
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+CROSS JOIN rama.standstill() w
 CROSS JOIN LATERAL rama.topology_state(t.topology) s
 CROSS JOIN LATERAL (
 	SELECT pg_catalog.sum(CASE WHEN lag_ms IS NULL THEN 0

@@ -388,6 +388,7 @@ reserve_slot(RamaTopologyKind kind, Oid database, Oid owner)
 static bool
 start(RamaTopologyKind kind, Oid database, Oid owner)
 {
+	static bool complained = false;
 	const char *what = OidIsValid(owner) ? "worker" : "scout";
 	BackgroundWorker worker = {0};
 	int			slot = reserve_slot(kind, database, owner);
@@ -409,12 +410,18 @@ start(RamaTopologyKind kind, Oid database, Oid owner)
 		started = RegisterDynamicBackgroundWorker(&worker, &handles[slot]);
 		MemoryContextSwitchTo(old);
 		if (started)
+		{
+			complained = false;
 			return true;
+		}
 		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
 		rama_shared->slots[slot].inuse = false;
 		LWLockRelease(rama_shared->lock);
 	}
-	ereport(LOG,
+	if (complained)
+		return false;
+	complained = true;
+	ereport(WARNING,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("no place for a pg_rama %s", what),
 			 errdetail("It is tried again every %d ms.", RETRY_MS),
