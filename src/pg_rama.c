@@ -33,6 +33,7 @@ _PG_init(void)
 	{
 		rama_shmem_init();
 		rama_hold_init();
+		rama_estimate_init();
 		rama_launcher_register();
 	}
 }

@@ -38,7 +38,7 @@ CREATE FUNCTION rama.wait(topology regclass, up_to bigint DEFAULT NULL, depot re
 	timeout interval DEFAULT '10s') RETURNS boolean
 AS 'MODULE_PATHNAME', 'rama_wait' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION rama.wait(regclass, bigint, regclass, interval) IS
-'Waits until the topology has processed everything that was committed before the call, or everything up to the offset up_to of the depot; false at the timeout. The effects are seen by the next statement. Errors: a halted topology''s last error; 55000 for events that the own transaction has appended; 22023 for up_to without depot when there are several; 25006 on a standby.';
+'Waits until the topology has processed everything that was committed before the call, or everything up to the offset up_to of the depot; false at the timeout. The effects are seen by the next statement. A waiting statement keeps its snapshot, as any long statement does: behind a long backlog, wait in short steps. Errors: a halted topology''s last error; 55000 for events that the own transaction has appended; 22023 for up_to without depot when there are several; 25006 on a standby.';
 
 CREATE FUNCTION rama.batch_id() RETURNS bigint
 AS 'MODULE_PATHNAME', 'rama_batch_id' LANGUAGE C STABLE PARALLEL RESTRICTED;

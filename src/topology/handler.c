@@ -131,12 +131,6 @@ plan_slot(int64 nevents)
 	return i;
 }
 
-static double
-plan_slot_rows(int slot)
-{
-	return slot == 0 ? 1 : (double) (UINT64CONST(1) << (3 * slot));
-}
-
 /* Make the events known to SPI's parser and executor as relation "batch". */
 static void
 register_batch(EphemeralNamedRelation enr, Oid depot, Tuplestorestate *events,
@@ -145,7 +139,7 @@ register_batch(EphemeralNamedRelation enr, Oid depot, Tuplestorestate *events,
 	int			rc;
 
 	memset(enr, 0, sizeof(*enr));
-	enr->md.name = "batch";
+	enr->md.name = RAMA_BATCH_RELATION;
 	enr->md.reliddesc = depot;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
 	enr->md.enrtuples = rows;
@@ -177,7 +171,7 @@ run_sql(RamaSource *source, Relation depot, Tuplestorestate *events, int64 neven
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	register_batch(&enr, RelationGetRelid(depot), events, plan_slot_rows(slot));
+	register_batch(&enr, RelationGetRelid(depot), events, nevents);
 	if (source->plans[slot] == NULL)
 	{
 		SPIPlanPtr	plan = prepare_sql(source->sql);

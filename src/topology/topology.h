@@ -36,6 +36,9 @@ typedef struct RamaOptions
 	bool		synchronous_commit;
 } RamaOptions;
 
+/* The events of a batch, in the statements of an sql handler. */
+#define RAMA_BATCH_RELATION "batch"
+
 /* Prepared statements of an sql handler, one per power of 8 of batch sizes. */
 #define RAMA_PLAN_SIZES 8
 
@@ -130,6 +133,9 @@ extern void rama_handler_run(RamaTopology *topology, RamaSource *source,
 							 Relation depot, Tuplestorestate *events, int64 nevents);
 extern void rama_handler_check_sql(const char *sql, Oid depot);
 extern void rama_session_clean(void);
+
+/* estimate.c */
+extern void rama_estimate_init(void);
 
 /* failure.c */
 extern TimestampTz rama_failure_record(RamaTopology *topology, const ErrorData *error);
