@@ -206,6 +206,19 @@ DROP TABLE words_counted;
 COMMIT;
 SELECT rama.get('llm', 3, 12, 'tokens', 0);
 
+-- a table that is rewritten below the transaction's feet
+SELECT rama.create_pstate('big', 'map(k: int, text)');
+SELECT count(rama.put('big', i, repeat('x', 500))) FROM generate_series(1, 200) i;
+SELECT count(rama.remove('big', i)) FROM generate_series(1, 199) i;
+BEGIN;
+SELECT rama.put('big', 200, 'y');
+CLUSTER big USING big_k_idx;
+SELECT rama.get('big', 200);
+SELECT rama.put('big', 200, 'z');
+SELECT rama.get('big', 200);
+COMMIT;
+TABLE big;
+
 -- random writes: the counts hold
 DO $$
 DECLARE

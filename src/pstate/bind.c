@@ -317,20 +317,32 @@ uses_relation(RamaPState *pstate, Oid relid)
 	return false;
 }
 
-/* Relcache callback: relid is InvalidOid for "everything". */
+/*
+ * Relcache callback: relid is InvalidOid for "everything". What is known of
+ * the places of rows goes as well: the table may have been rewritten.
+ */
 static void
 invalidate(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS status;
 	CacheEntry *entry;
+	ListCell   *lc;
 
 	invalidations++;
+	foreach(lc, retired)
+	{
+		if (!OidIsValid(relid) || uses_relation(lfirst(lc), relid))
+			rama_row_forget();
+	}
 	hash_seq_init(&status, cache);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		if (entry->pstate &&
 			(!OidIsValid(relid) || uses_relation(entry->pstate, relid)))
+		{
+			rama_row_forget();
 			retire(entry);
+		}
 	}
 }
 
