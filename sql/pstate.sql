@@ -64,7 +64,16 @@ SELECT schema FROM rama.pstates WHERE pstate = 'typed'::regclass;
 SELECT * FROM shape('typed');
 -- what is only in jsonb is depended on as well
 DROP TYPE "pst Types"."map";
-SELECT rama.create_pstate('arraykey', 'map(k: text[], map(positive, int) subindex)');
+-- and may change its name
+ALTER TYPE "pst Types"."map" RENAME TO "set";
+ALTER SCHEMA "pst Types" RENAME TO pst_types;
+ALTER DOMAIN positive SET SCHEMA pst_types;
+ALTER TYPE mood RENAME TO feeling;
+SELECT schema FROM rama.pstates WHERE pstate = 'typed'::regclass;
+ALTER TABLE typed SET (fillfactor = 70);
+SELECT rama.put('typed', 'ok', '{"p": 1, "q": {"a": 1, "b": "x"}, "s": ["sad"], "t": {"x": "2020-01-01"}}'::jsonb);
+SELECT rama.get('typed', 'ok', 't');
+SELECT rama.create_pstate('arraykey', 'map(k: text[], map(pst_types.positive, int) subindex)');
 SELECT * FROM shape('arraykey');
 SELECT rama.create_pstate('"we""ird Name"', 'map("K ""x": text, map("%s": text, struct("select": set(int) subindex)))');
 SELECT * FROM shape('"we""ird Name"');
@@ -203,7 +212,7 @@ ROLLBACK;
 -- with the schema
 SET client_min_messages = warning;
 DROP SCHEMA pst CASCADE;
-DROP SCHEMA pst2, "pst Types" CASCADE;
+DROP SCHEMA pst2, pst_types CASCADE;
 RESET client_min_messages;
 RESET search_path;
 DROP ROLE regress_pst_owner, regress_pst_reader;

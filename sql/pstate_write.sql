@@ -219,6 +219,16 @@ SELECT rama.get('big', 200);
 COMMIT;
 TABLE big;
 
+-- first use in a session, beside a parallel scan
+CREATE TABLE many AS SELECT i FROM generate_series(1, 1000) i;
+\c -
+SET search_path = psw, public;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+EXPLAIN (COSTS OFF) SELECT count(rama.get('big', i)) FROM many;
+SELECT count(rama.get('big', i)) FROM many;
+
 -- random writes: the counts hold
 DO $$
 DECLARE

@@ -4,10 +4,10 @@
  *	  Access to the catalog tables of schema rama.
  *
  * The tables are written here only, without privilege checks: each caller
- * has checked that the user owns the object that the row describes. Rows
- * are read with the latest snapshot, as core reads its catalogs. Whoever
- * writes holds RowExclusiveLock on the table to the end of the transaction,
- * and a lock on the described relation (DDL on it, or
+ * has checked that the user owns the object that the row describes. Rows are
+ * read as core reads its catalogs, with the latest snapshot, also within a
+ * parallel query. Whoever writes holds RowExclusiveLock on the table to the end
+ * of the transaction, and a lock on the described relation (DDL on it, or
  * ShareUpdateExclusiveLock) that keeps writers of the same row apart.
  *
  *-------------------------------------------------------------------------
@@ -61,7 +61,7 @@ begin_scan(Relation rel, AttrNumber attno, Oid key, ScanKey skey)
 	ScanKeyInit(skey, attno, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(key));
 	return systable_beginscan(rel, index, OidIsValid(index),
-							  GetActiveSnapshot(), 1, skey);
+							  NULL, 1, skey);
 }
 
 /*
@@ -81,12 +81,10 @@ rama_catalog_fetch_all(const char *table, AttrNumber attno, Oid key,
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	PushActiveSnapshot(GetLatestSnapshot());
 	scan = begin_scan(rel, attno, key, &skey);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		rows = lappend(rows, heap_copytuple(tuple));
 	systable_endscan(scan);
-	PopActiveSnapshot();
 	if (desc)
 		*desc = CreateTupleDescCopy(RelationGetDescr(rel));
 	table_close(rel, AccessShareLock);
@@ -162,7 +160,6 @@ rama_catalog_update(const char *table, Oid key, int ncolumns,
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	PushActiveSnapshot(GetLatestSnapshot());
 	scan = begin_scan(rel, 1, key, &skey);
 	tuple = systable_getnext(scan);
 	if (!HeapTupleIsValid(tuple))
@@ -173,7 +170,6 @@ rama_catalog_update(const char *table, Oid key, int ncolumns,
 									  unconstify(bool *, nulls));
 	CatalogTupleUpdate(rel, &tuple->t_self, tuple);
 	systable_endscan(scan);
-	PopActiveSnapshot();
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
 }
@@ -191,7 +187,6 @@ rama_catalog_delete(const char *table, AttrNumber attno, Oid key)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	PushActiveSnapshot(GetLatestSnapshot());
 	scan = begin_scan(rel, attno, key, &skey);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -199,7 +194,6 @@ rama_catalog_delete(const char *table, AttrNumber attno, Oid key)
 		deleted++;
 	}
 	systable_endscan(scan);
-	PopActiveSnapshot();
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
 	return deleted;

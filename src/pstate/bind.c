@@ -12,9 +12,9 @@
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "parser/parse_type.h"
 #include "pstate/pstate.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/guc.h"
@@ -29,6 +29,8 @@
 /* Columns of rama.pstate and rama.pstate_child */
 #define Anum_pstate_schema 2
 #define Anum_pstate_topology 3
+#define Anum_pstate_types 4
+#define Anum_pstate_typmods 5
 #define Anum_pstate_child_child 1
 #define Anum_pstate_child_pstate 2
 #define Anum_pstate_child_ordinal 3
@@ -49,42 +51,60 @@ static uint64 invalidations = 0;
 static List *retired = NIL;
 
 /*
- * Names of types are stored as they are found with nothing but pg_catalog in
- * search_path: the following two run with that.
- */
-static int
-push_search_path(void)
-{
-	int			nestlevel = NewGUCNestLevel();
-
-	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	return nestlevel;
-}
-
-/*
- * rama_type_format() -- A type as it is written in stored schemas.
+ * rama_type_format() -- A type as it is written in stored schemas: qualified
+ * but for those of pg_catalog.
  */
 char *
 rama_type_format(Oid type, int32 typmod)
 {
-	int			nestlevel = push_search_path();
-	char	   *text = format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN);
+	int			nestlevel = NewGUCNestLevel();
+	char	   *text;
 
+	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	text = format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN);
 	AtEOXact_GUC(true, nestlevel);
 	return text;
 }
 
-/*
- * rama_type_resolve() -- The type that a stored schema names.
- */
-void
-rama_type_resolve(const char *text, Oid *type, int32 *typmod)
+static void
+name_types(RamaSchema *schema)
 {
-	int			nestlevel = push_search_path();
+	if (schema->type)
+		schema->type = rama_type_format(schema->typid, schema->typmod);
+	for (int i = 0; i < schema->nchildren; i++)
+		name_types(schema->children[i]);
+}
 
-	parseTypeString_compat(text, type, typmod);
-	AtEOXact_GUC(true, nestlevel);
+/*
+ * rama_schema_format() -- A schema whose types have been found, as text with
+ * the names that they have now.
+ */
+char *
+rama_schema_format(RamaSchema *schema)
+{
+	name_types(schema);
+	return rama_schema_print(schema);
+}
+
+/*
+ * Types of a stored schema: by oid, not by name, for names may change. They
+ * are in the order in which the schema names them.
+ */
+static void
+assign_types(RamaSchema *schema, ArrayType *types, ArrayType *typmods, int *n)
+{
+	if (schema->type)
+	{
+		if (*n >= ArrayGetNItems(ARR_NDIM(types), ARR_DIMS(types)) ||
+			*n >= ArrayGetNItems(ARR_NDIM(typmods), ARR_DIMS(typmods)))
+			elog(ERROR, "stored schema has more types than rama.pstate.types");
+		schema->typid = ((Oid *) ARR_DATA_PTR(types))[*n];
+		schema->typmod = ((int32 *) ARR_DATA_PTR(typmods))[*n];
+		(*n)++;
+	}
+	for (int i = 0; i < schema->nchildren; i++)
+		assign_types(schema->children[i], types, typmods, n);
 }
 
 static void
@@ -113,13 +133,14 @@ column_type(Form_pg_attribute att)
 	return type;
 }
 
-/* A type within a jsonb column: only the schema's text names it. */
+/* A type within a jsonb column: only the schema tells. */
 static RamaType
-named_type(const char *text, bool iskey)
+type_within_jsonb(Oid typid, int32 typmod, bool iskey)
 {
 	RamaType	type = {0};
 
-	rama_type_resolve(text, &type.oid, &type.typmod);
+	type.oid = typid;
+	type.typmod = typmod;
 	get_typlenbyvalalign(type.oid, &type.len, &type.byval, &type.align);
 	type.collation = get_typcollation(type.oid);
 	if (iskey)
@@ -139,15 +160,15 @@ bind_node(RamaNode *node)
 	if (node->storage == RAMA_IN_TABLE)
 		node->key = node->table->keys[node->table->nkeys - 1];
 	else if (schema->kind == RAMA_VECTOR)
-		node->key = named_type("bigint", true);
+		node->key = type_within_jsonb(INT8OID, -1, true);
 	else if (schema->kind == RAMA_MAP || schema->kind == RAMA_SET)
-		node->key = named_type(schema->type, true);
+		node->key = type_within_jsonb(schema->typid, schema->typmod, true);
 	else if (schema->kind == RAMA_SCALAR)
 	{
 		if (node->storage == RAMA_IN_COLUMN)
 			node->type = node->table->columns[node->attno - 1].type;
 		else
-			node->type = named_type(schema->type, false);
+			node->type = type_within_jsonb(schema->typid, schema->typmod, false);
 	}
 	for (int i = 0; i < node->nchildren; i++)
 		bind_node(node->children[i]);
@@ -255,17 +276,23 @@ rama_pstate_layout(Oid relid)
 	HeapTuple	row = rama_catalog_fetch("pstate", relid, &desc);
 	char	   *relname = get_rel_name(relid);
 	RamaPState *pstate;
-	char	   *schema;
+	RamaSchema *schema;
 	Datum		topology;
 	bool		isnull;
+	int			ntypes = 0;
 	Oid		   *children;
 
 	if (row == NULL || relname == NULL)
 		return NULL;
-	schema = TextDatumGetCString(heap_getattr(row, Anum_pstate_schema, desc, &isnull));
-	pstate = rama_layout_build(rama_schema_parse_checked(schema), relname);
+	schema = rama_schema_parse_checked(TextDatumGetCString(heap_getattr(row, Anum_pstate_schema,
+																		desc, &isnull)));
+	assign_types(schema,
+				 DatumGetArrayTypeP(heap_getattr(row, Anum_pstate_types, desc, &isnull)),
+				 DatumGetArrayTypeP(heap_getattr(row, Anum_pstate_typmods, desc, &isnull)),
+				 &ntypes);
+	pstate = rama_layout_build(schema, relname);
 	pstate->relid = relid;
-	pstate->schema = schema;
+	pstate->schema = rama_schema_format(schema);
 	topology = heap_getattr(row, Anum_pstate_topology, desc, &isnull);
 	pstate->topology = isnull ? InvalidOid : DatumGetObjectId(topology);
 

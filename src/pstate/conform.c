@@ -43,12 +43,9 @@ static bool
 column_conforms(RamaTable *table, int i, Form_pg_attribute att)
 {
 	RamaColumn *column = &table->columns[i];
-	Oid			type;
-	int32		typmod;
 
-	rama_type_resolve(column->typename, &type, &typmod);
 	if (att->attisdropped || strcmp(NameStr(att->attname), column->name) != 0 ||
-		att->atttypid != type || att->atttypmod != typmod)
+		att->atttypid != column->typid || att->atttypmod != column->typmod)
 		return false;
 	if (column->role != RAMA_COLUMN_KEY)
 		return true;

@@ -17,18 +17,20 @@
 #include "fmgr.h"
 #include "parser/parse_type.h"
 #include "pstate/pstate.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
 /* Columns of rama.pstate, rama.pstate_child, rama.pstate_version */
-#define Natts_pstate 3
+#define Natts_pstate 5
 #define Natts_pstate_child 3
 #define Natts_pstate_version 3
 
 PG_FUNCTION_INFO_V1(rama_create_pstate);
 PG_FUNCTION_INFO_V1(rama_drop_pstate);
 PG_FUNCTION_INFO_V1(rama_format_schema);
+PG_FUNCTION_INFO_V1(rama_pstate_schema);
 
 static void
 run_ddl(const char *sql)
@@ -52,30 +54,25 @@ check_key_type(Oid type)
 				 errhint("Keys of maps and elements of sets need a type with an order.")));
 }
 
-/* The type named by a user's text, in the form that is stored. */
-static char *
-canonical_type(const char *text, bool iskey)
-{
-	Oid			type;
-	int32		typmod;
-
-	parseTypeString_compat(text, &type, &typmod);
-	if (get_typtype(type) == TYPTYPE_PSEUDO)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("a PState cannot hold values of pseudo-type %s", format_type_be(type))));
-	if (iskey)
-		check_key_type(type);
-	return rama_type_format(type, typmod);
-}
-
+/* Find the types that a user's schema names, and add them to the lists. */
 static void
-canonicalize(RamaSchema *schema)
+resolve_types(RamaSchema *schema, List **types, List **typmods)
 {
 	if (schema->type)
-		schema->type = canonical_type(schema->type, schema->kind != RAMA_SCALAR);
+	{
+		parseTypeString_compat(schema->type, &schema->typid, &schema->typmod);
+		if (get_typtype(schema->typid) == TYPTYPE_PSEUDO)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					 errmsg("a PState cannot hold values of pseudo-type %s",
+							format_type_be(schema->typid))));
+		if (schema->kind != RAMA_SCALAR)
+			check_key_type(schema->typid);
+		*types = lappend_oid(*types, schema->typid);
+		*typmods = lappend_int(*typmods, schema->typmod);
+	}
 	for (int i = 0; i < schema->nchildren; i++)
-		canonicalize(schema->children[i]);
+		resolve_types(schema->children[i], types, typmods);
 }
 
 static void
@@ -111,18 +108,15 @@ create_table(RamaTable *table, const char *name)
 	for (int i = 0; i < table->ncolumns; i++)
 	{
 		RamaColumn *column = &table->columns[i];
-		Oid			type;
-		int32		typmod;
 
-		rama_type_resolve(column->typename, &type, &typmod);
 		appendStringInfo(&sql, "%s%s %s", i == 0 ? "" : ", ",
 						 quote_identifier(column->name),
-						 format_type_extended(type, typmod,
+						 format_type_extended(column->typid, column->typmod,
 											  FORMAT_TYPE_TYPEMOD_GIVEN |
 											  FORMAT_TYPE_FORCE_QUALIFY));
 		if (column->role != RAMA_COLUMN_KEY)
 			continue;
-		if (OidIsValid(get_typcollation(type)))
+		if (OidIsValid(get_typcollation(column->typid)))
 			appendStringInfoString(&sql, " COLLATE pg_catalog.\"C\"");
 		appendStringInfoString(&sql, " NOT NULL");
 	}
@@ -185,12 +179,29 @@ create_tables(RamaPState *pstate, Oid nspid)
 	}
 }
 
+/* A list of oids or integers as an array */
+static Datum
+make_array(List *list, Oid type)
+{
+	Datum	   *elems = palloc(sizeof(Datum) * Max(list_length(list), 1));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, list)
+		elems[n++] = type == REGTYPEOID ? ObjectIdGetDatum(lfirst_oid(lc)) :
+			Int32GetDatum(lfirst_int(lc));
+	return PointerGetDatum(construct_array(elems, n, type, 4, true, TYPALIGN_INT));
+}
+
 static void
-insert_catalog_rows(RamaPState *pstate, const char *schema)
+insert_catalog_rows(RamaPState *pstate, const char *schema, List *types, List *typmods)
 {
 	Datum		root = ObjectIdGetDatum(pstate->tables[0]->relid);
-	Datum		values[Natts_pstate] = {root, CStringGetTextDatum(schema), (Datum) 0};
-	bool		nulls[Natts_pstate] = {false, false, true};
+	Datum		values[Natts_pstate] = {
+		root, CStringGetTextDatum(schema), (Datum) 0,
+		make_array(types, REGTYPEOID), make_array(typmods, INT4OID)
+	};
+	bool		nulls[Natts_pstate] = {false, false, true, false, false};
 
 	rama_catalog_insert("pstate", values, nulls);
 	for (int i = 1; i < pstate->ntables; i++)
@@ -321,6 +332,8 @@ rama_create_pstate(PG_FUNCTION_ARGS)
 {
 	RamaSchema *schema;
 	RamaPState *pstate;
+	List	   *types = NIL;
+	List	   *typmods = NIL;
 	Oid			nspid;
 	Oid			relid;
 	char	   *relname;
@@ -337,7 +350,7 @@ rama_create_pstate(PG_FUNCTION_ARGS)
 		PG_RETURN_OID(relid);
 
 	schema = rama_schema_parse_checked(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	canonicalize(schema);
+	resolve_types(schema, &types, &typmods);
 	pstate = rama_layout_build(schema, relname);
 	rama_layout_check(pstate);
 	notice_implied(pstate->root);
@@ -347,7 +360,7 @@ rama_create_pstate(PG_FUNCTION_ARGS)
 	create_tables(pstate, nspid);
 	SPI_finish();
 	relid = pstate->tables[0]->relid;
-	insert_catalog_rows(pstate, rama_schema_print(schema));
+	insert_catalog_rows(pstate, rama_schema_format(schema), types, typmods);
 	rama_pstate_record_dependencies(relid);
 	rama_catalog_changed(relid);
 	PG_RETURN_OID(relid);
@@ -381,4 +394,18 @@ rama_format_schema(PG_FUNCTION_ARGS)
 	RamaSchema *schema = rama_schema_parse_checked(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 
 	PG_RETURN_TEXT_P(cstring_to_text(rama_schema_print(schema)));
+}
+
+/*
+ * rama_pstate_schema() -- SQL rama.pstate_schema(pstate): its schema, with
+ * types by the names that they have now. NULL for what is not a PState.
+ */
+Datum
+rama_pstate_schema(PG_FUNCTION_ARGS)
+{
+	RamaPState *pstate = rama_pstate_layout(PG_GETARG_OID(0));
+
+	if (pstate == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(pstate->schema));
 }

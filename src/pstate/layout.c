@@ -11,6 +11,7 @@
  */
 #include "pg_rama.h"
 
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "pstate/pstate.h"
 
@@ -45,7 +46,7 @@ rama_schema_parse_checked(const char *text)
 
 static RamaColumn *
 add_column(RamaTable *table, RamaColumnRole role, const char *name,
-		   const char *typename, RamaNode *node)
+		   Oid typid, int32 typmod, RamaNode *node)
 {
 	RamaColumn *column;
 
@@ -58,7 +59,8 @@ add_column(RamaTable *table, RamaColumnRole role, const char *name,
 	memset(column, 0, sizeof(RamaColumn));
 	column->role = role;
 	column->name = pstrdup(name);
-	column->typename = typename;
+	column->typid = typid;
+	column->typmod = typmod;
 	column->node = node;
 	return column;
 }
@@ -177,15 +179,16 @@ add_keys(RamaTable *table, RamaNode *node)
 	{
 		RamaColumn *key = &table->parent->columns[i];
 
-		add_column(table, RAMA_COLUMN_KEY, key->name, key->typename, NULL);
+		add_column(table, RAMA_COLUMN_KEY, key->name, key->typid, key->typmod, NULL);
 	}
 	if (schema->kind != RAMA_VECTOR)
-		add_column(table, RAMA_COLUMN_KEY, element_name(schema), schema->type, NULL);
+		add_column(table, RAMA_COLUMN_KEY, element_name(schema),
+				   schema->typid, schema->typmod, NULL);
 	else if (has_column(table, "index"))
 		add_column(table, RAMA_COLUMN_KEY, psprintf("%s_index", element_name(schema)),
-				   "bigint", NULL);
+				   INT8OID, -1, NULL);
 	else
-		add_column(table, RAMA_COLUMN_KEY, "index", "bigint", NULL);
+		add_column(table, RAMA_COLUMN_KEY, "index", INT8OID, -1, NULL);
 	table->nkeys = table->ncolumns;
 }
 
@@ -239,12 +242,12 @@ add_value(RamaPState *pstate, RamaTable *table, RamaNode *node, const char *pref
 	else if (schema->kind == RAMA_SCALAR)
 	{
 		node->storage = RAMA_IN_COLUMN;
-		add_column(table, RAMA_COLUMN_SCALAR, name, schema->type, node);
+		add_column(table, RAMA_COLUMN_SCALAR, name, schema->typid, schema->typmod, node);
 		node->attno = table->ncolumns;
 	}
 	else if (schema->subindex)
 	{
-		add_column(table, RAMA_COLUMN_COUNT, psprintf("%s_count", name), "bigint", node);
+		add_column(table, RAMA_COLUMN_COUNT, psprintf("%s_count", name), INT8OID, -1, node);
 		node->attno = table->ncolumns;
 		add_collection(pstate, table, node,
 					   psprintf("%s_%s", pstate->tables[0]->name, name));
@@ -252,15 +255,15 @@ add_value(RamaPState *pstate, RamaTable *table, RamaNode *node, const char *pref
 	else
 	{
 		node->storage = RAMA_IN_COLUMN;
-		add_column(table, RAMA_COLUMN_JSON, name, "jsonb", node);
+		add_column(table, RAMA_COLUMN_JSON, name, JSONBOID, -1, node);
 		node->attno = table->ncolumns;
 		add_json_children(table, node);
 	}
 }
 
 /*
- * rama_layout_build() -- Nodes, tables and columns of a schema, without
- * anything that needs the catalogs: oids and types are not filled in.
+ * rama_layout_build() -- Nodes, tables and columns of a schema whose types
+ * have been found, without anything that the tables say.
  *
  * Allocated in the current memory context, and refers to "schema".
  */

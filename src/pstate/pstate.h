@@ -88,7 +88,8 @@ typedef struct RamaColumn
 {
 	RamaColumnRole role;
 	char	   *name;
-	const char *typename;		/* as in the schema; bigint and jsonb are ours */
+	Oid			typid;			/* as the schema says */
+	int32		typmod;
 	RamaNode   *node;			/* not for keys: the node of which this is the
 								 * column */
 	RamaType	type;			/* once bound */
@@ -169,7 +170,7 @@ extern RamaPState *rama_pstate_layout(Oid relid);
 extern RamaPState *rama_pstate_bind(Oid relid);
 extern Oid	rama_key_index(RamaTable *table);
 extern char *rama_type_format(Oid type, int32 typmod);
-extern void rama_type_resolve(const char *text, Oid *type, int32 *typmod);
+extern char *rama_schema_format(RamaSchema *schema);
 
 /*
  * read.c: all with the caller's snapshot; privileges are checked by

@@ -30,6 +30,8 @@ typedef struct RamaSchema
 	bool		subindex;		/* said, or implied by what it encloses */
 	bool		implied;		/* subindex is implied, not said */
 	char	   *type;			/* scalar: its type; map: the key's; set: the element's */
+	Oid			typid;			/* that type, found by who has a catalog */
+	int32		typmod;
 	char	   *keyname;		/* map: the key's name, set: the element's; or NULL */
 	int			nchildren;		/* map, vector: 1; struct: number of fields */
 	struct RamaSchema **children;

@@ -23,9 +23,13 @@ SELECT pg_catalog.pg_extension_config_dump('rama.depot', '');
 CREATE TABLE rama.pstate (
 	pstate regclass PRIMARY KEY,
 	schema text NOT NULL,
-	topology regclass
+	topology regclass,
+	types regtype[] NOT NULL,
+	typmods int[] NOT NULL
 );
 COMMENT ON TABLE rama.pstate IS 'Catalog of PStates; see the view rama.pstates.';
+COMMENT ON COLUMN rama.pstate.types IS
+'The types that the schema names, in its order: their names in the schema may be those of the time of creation.';
 COMMENT ON COLUMN rama.pstate.topology IS 'The only writer, or NULL for a PState without owner.';
 SELECT pg_catalog.pg_extension_config_dump('rama.pstate', '');
 

@@ -24,8 +24,14 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION rama.pstate_guard() IS
 'Trigger function on the tables of PStates: refuses DML by hand. Errors: 55000 (owned by a topology), 0A000.';
 
+CREATE FUNCTION rama.pstate_schema(pstate regclass)
+RETURNS text AS 'MODULE_PATHNAME', 'rama_pstate_schema'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION rama.pstate_schema(regclass) IS
+'The schema of a PState, with types by their names of now; NULL for what is not a PState.';
+
 CREATE VIEW rama.pstates AS
-SELECT n.nspname AS module, c.relname AS name, p.pstate, p.schema,
+SELECT n.nspname AS module, c.relname AS name, p.pstate, rama.pstate_schema(p.pstate) AS schema,
 	t.oid::regclass AS topology, v.version, v.count
 FROM rama.pstate p
 	JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) p.pstate
