@@ -133,6 +133,9 @@ DROP FUNCTION on_click(clicks) CASCADE;
 SELECT count(*) FROM rama.topology WHERE topology::text LIKE '%click%';
 UPDATE counted SET batch = 1;
 DELETE FROM counted;
+ALTER TABLE counted ADD COLUMN x int;
+ALTER TABLE counted RENAME COLUMN batch TO b;
+SELECT attname, col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = 'counted'::regclass AND attnum > 0 ORDER BY attnum;
 
 -- errors
 \set VERBOSITY sqlstate

@@ -31,12 +31,15 @@ event_trigger_data(FunctionCallInfo fcinfo)
 
 /*
  * rama_on_ddl_command_start() -- Event trigger ddl_command_start: refuse what
- * would break a depot.
+ * would break a depot or a topology.
  */
 Datum
 rama_on_ddl_command_start(PG_FUNCTION_ARGS)
 {
-	rama_depot_check_ddl(event_trigger_data(fcinfo)->parsetree);
+	Node	   *parsetree = event_trigger_data(fcinfo)->parsetree;
+
+	rama_depot_check_ddl(parsetree);
+	rama_topology_check_ddl(parsetree);
 	PG_RETURN_NULL();
 }
 

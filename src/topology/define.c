@@ -37,21 +37,28 @@ typedef struct SourceDefinition
 } SourceDefinition;
 
 /* The columns of a topology's table; progress.c has their numbers. */
-static const char topology_table_columns[] =
-"batch bigint NOT NULL, "
-"\"position\" bigint[] NOT NULL, "
-"floor bigint[] NOT NULL, "
-"pending_source integer[] NOT NULL, "
-"pending_xid pg_catalog.xid8[] NOT NULL, "
-"pending_low bigint[] NOT NULL, "
-"pending_high bigint[] NOT NULL, "
-"pending_foreign boolean[] NOT NULL, "
-"attempts integer NOT NULL, "
-"halted boolean NOT NULL, "
-"retry_at timestamp with time zone, "
-"sqlstate text, "
-"error text, "
-"failed_at timestamp with time zone";
+static const struct
+{
+	const char *name;
+	const char *type;
+	const char *comment;
+}			state_columns[] =
+{
+	{"batch", "bigint NOT NULL", "Number of the last batch that committed"},
+	{"position", "bigint[] NOT NULL", "Per source: all settled events up to this offset are processed"},
+	{"floor", "bigint[] NOT NULL", "Per source: offsets up to here were drawn in another cluster"},
+	{"pending_source", "integer[] NOT NULL", "Per pending transaction: the source, from 1"},
+	{"pending_xid", "pg_catalog.xid8[] NOT NULL", "Transactions that were open when the position passed them"},
+	{"pending_low", "bigint[] NOT NULL", "Their events to come have offsets above this"},
+	{"pending_high", "bigint[] NOT NULL", "and up to this, or up to the position"},
+	{"pending_foreign", "boolean[] NOT NULL", "Was it a transaction of another cluster?"},
+	{"attempts", "integer NOT NULL", "Failed attempts of the next batch"},
+	{"halted", "boolean NOT NULL", "Stopped, with on_error = halt, until rama.resume()"},
+	{"retry_at", "timestamp with time zone", "When the next attempt is due"},
+	{"sqlstate", "pg_catalog.text", "Of the last failed attempt"},
+	{"error", "pg_catalog.text", "Message and context of the last failed attempt"},
+	{"failed_at", "timestamp with time zone", "When it failed"},
+};
 
 static Oid	create_table(Oid nspid, const char *relname);
 static void insert_topology_row(Oid relid, const char *kind, ArrayType *writes,
@@ -180,6 +187,13 @@ rama_add_source(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+static void
+run_utility(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not run: %s", sql);
+}
+
 /* Make the topology's table, as the calling user. */
 static Oid
 create_table(Oid nspid, const char *relname)
@@ -188,19 +202,20 @@ create_table(Oid nspid, const char *relname)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (%s) WITH (fillfactor = 40)",
-					 qualified, topology_table_columns);
+	appendStringInfo(&sql, "CREATE TABLE %s (", qualified);
+	for (int i = 0; i < (int) lengthof(state_columns); i++)
+		appendStringInfo(&sql, "%s%s %s", i > 0 ? ", " : "",
+						 quote_identifier(state_columns[i].name), state_columns[i].type);
+	appendStringInfoString(&sql, ") WITH (fillfactor = 40)");
 	SPI_connect();
-	if (SPI_execute(sql.data, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not create the table of a topology");
-	resetStringInfo(&sql);
-	appendStringInfo(&sql, "ALTER TABLE %s REPLICA IDENTITY FULL", qualified);
-	SPI_execute(sql.data, false, 0);
-	resetStringInfo(&sql);
-	appendStringInfo(&sql,
-					 "CREATE TRIGGER _rama_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
-					 "FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_topology()", qualified);
-	SPI_execute(sql.data, false, 0);
+	run_utility(sql.data);
+	run_utility(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", qualified));
+	run_utility(psprintf("CREATE TRIGGER rama_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
+						 "FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_topology()", qualified));
+	for (int i = 0; i < (int) lengthof(state_columns); i++)
+		run_utility(psprintf("COMMENT ON COLUMN %s.%s IS %s", qualified,
+							 quote_identifier(state_columns[i].name),
+							 quote_literal_cstr(state_columns[i].comment)));
 	SPI_finish();
 	return get_relname_relid(relname, nspid);
 }

@@ -148,6 +148,9 @@ extern void rama_topology_record_dependencies(Oid relid);
 extern void rama_start_position(const RamaDepot *depot, const char *start_from,
 								RamaProgress *progress);
 
+/* ddl.c */
+extern void rama_topology_check_ddl(Node *parsetree);
+
 /* control.c */
 extern void rama_topology_dropped(Oid relid);
 
