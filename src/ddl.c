@@ -79,6 +79,8 @@ rama_on_ddl_command_end(PG_FUNCTION_ARGS)
 
 	if (IsA(parsetree, GrantStmt))
 		rama_pstate_granted((GrantStmt *) parsetree);
+	else if (IsA(parsetree, DropStmt) && ((DropStmt *) parsetree)->removeType == OBJECT_TRIGGER)
+		rama_pstate_trigger_dropped((DropStmt *) parsetree);
 	else if (rama_pstate_concerned(parsetree))
 		commands_altered();
 	PG_RETURN_NULL();

@@ -83,11 +83,14 @@ static void
 check_triggers(RamaTable *table, Relation rel)
 {
 	TriggerDesc *triggers = rel->trigdesc;
+	bool		guarded = false;
 
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
 
+		if (is_guard(trigger))
+			guarded = true;
 		if (trigger->tgisinternal || is_guard(trigger))
 			continue;
 		if (strcmp(trigger->tgname, RAMA_GUARD_TRIGGER) == 0)
@@ -95,6 +98,8 @@ check_triggers(RamaTable *table, Relation rel)
 		refuse(table->relid, "triggers are",
 			   "Path functions do not fire triggers; use a topology.");
 	}
+	if (!guarded)
+		refuse(table->relid, "dropping trigger " RAMA_GUARD_TRIGGER " is", NULL);
 	if (rel->rd_rules)
 		refuse(table->relid, "rules are", NULL);
 }

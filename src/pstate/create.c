@@ -10,9 +10,7 @@
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "parser/parse_type.h"
@@ -264,8 +262,9 @@ depend_on_types(Oid relid, RamaNode *node)
 }
 
 /*
- * rama_pstate_record_dependencies() -- Record that a PState's children, key
- * indexes and guard triggers belong to it.
+ * rama_pstate_record_dependencies() -- Record that a PState's children and
+ * key indexes belong to it. (Guard triggers do not: DROP EXTENSION takes them,
+ * and is to leave the tables.)
  *
  * Called at creation, and by rama.activate() after a restore, which does not
  * bring such dependencies along, while nothing follows or is refused. May be
@@ -286,14 +285,11 @@ rama_pstate_record_dependencies(Oid relid)
 	for (int i = 0; i < pstate->ntables; i++)
 	{
 		RamaTable  *table = pstate->tables[i];
-		Oid			trigger = get_trigger_oid(table->relid, RAMA_GUARD_TRIGGER, true);
 
 		if (i > 0)
 			belong_to(RelationRelationId, table->relid, relid);
 		if (OidIsValid(table->index))
 			belong_to(RelationRelationId, table->index, table->relid);
-		if (OidIsValid(trigger))
-			belong_to(TriggerRelationId, trigger, table->relid);
 	}
 	depend_on_types(relid, pstate->root);
 }

@@ -350,6 +350,26 @@ rama_pstate_altered(Oid classid, Oid objid)
 	rama_table_check(table);
 }
 
+/*
+ * rama_pstate_trigger_dropped() -- Event trigger ddl_command_end after DROP
+ * TRIGGER: error (0A000) if it was the guard of a PState's table.
+ */
+void
+rama_pstate_trigger_dropped(DropStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->objects)
+	{
+		List	   *names = list_copy(lfirst_node(List, lc));
+		Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(list_truncate(names, list_length(names) - 1)),
+											 NoLock, true);
+
+		if (OidIsValid(relid))
+			rama_pstate_altered(RelationRelationId, relid);
+	}
+}
+
 /* GRANT or REVOKE on one table */
 static void
 granted_on(Oid relid)

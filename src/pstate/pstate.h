@@ -244,6 +244,7 @@ extern void rama_collection_clear(RamaNode *node, const Datum *keys, bool exists
 extern void rama_pstate_dropped(Oid relid);
 extern bool rama_pstate_concerned(Node *parsetree);
 extern void rama_pstate_altered(Oid classid, Oid objid);
+extern void rama_pstate_trigger_dropped(DropStmt *stmt);
 extern void rama_pstate_granted(GrantStmt *stmt);
 extern void rama_pstate_follow(Oid root);
 

@@ -86,7 +86,7 @@ for my $dbname (qw(restored restored2))
 	fails_is($dbname, 'INSERT INTO llm VALUES (2)', '0A000', "$dbname: DML by hand");
 	fails_is($dbname, 'DROP TABLE llm_tokens', '2BP01', "$dbname: drop of a child");
 	fails_is($dbname, 'DROP INDEX llm_org_idx', '2BP01', "$dbname: drop of the key index");
-	fails_is($dbname, 'DROP TRIGGER rama_guard ON llm', '2BP01', "$dbname: drop of the guard");
+	fails_is($dbname, 'DROP TRIGGER rama_guard ON llm', '0A000', "$dbname: drop of the guard");
 	fails_is($dbname, 'DROP TYPE mood', '2BP01', "$dbname: drop of a type in a jsonb column");
 	is( $node->safe_psql($dbname,
 			q{SET search_path = "my ""own"; SELECT rama.push('llm', 1, '6f1e0000-0000-4000-8000-000000000001', 'tokens', 'd')}),
@@ -98,6 +98,11 @@ for my $dbname (qw(restored restored2))
 	is($node->safe_psql($dbname, q{SELECT count(*) FROM pg_class WHERE relname ~ '^(ai|llm)'}), '0',
 		"$dbname: and go with the root");
 }
+
+# Without the extension the data stay, as plain tables.
+$node->safe_psql('postgres', 'SET client_min_messages = warning; DROP EXTENSION pg_rama CASCADE');
+is( $node->safe_psql('postgres', q{SET search_path = "my ""own"; SELECT count(*) FROM llm_tokens; INSERT INTO llm VALUES (2); DROP TABLE llm}),
+	'3', 'DROP EXTENSION leaves plain tables');
 
 $node->stop;
 done_testing();
