@@ -179,6 +179,32 @@ SELECT * FROM rama.select('deep', '["a", ["all"], "s", ["view", "count"]]');
 SELECT * FROM rama.select('deep', '["a", ["all"], "s", ["all"]]');
 SELECT * FROM rama.select('deep', '["a", ["all"], ["must", "s"], ["first"]]');
 
+-- the outermost collection a vector, a set, a struct in a struct
+SELECT rama.create_pstate('vec', 'vector(n: int)'), rama.create_pstate('tags', 'set(tag: text)'),
+	rama.create_pstate('nest', 'map(k: int, struct(a: struct(x: int, y: struct(z: text)), b: int))');
+SELECT rama.push('vec', 10), rama.push('vec', 11), rama.put('vec', 2, 12), rama.add('vec', 0, 5), rama.remove('vec', 1);
+SELECT rama.get('vec'), rama.count('vec'), rama.get('vec', 1), rama.get('vec', 2), rama.get('vec', '["last"]'::jsonb);
+SELECT rama.put('vec', '[3, 2, 1]');
+SELECT rama.select('vec', '[["srange", 1, 3], ["all"]]'), rama.select('vec', '[["srange", 1, 3], ["last"]]');
+SELECT rama.push('tags', 'b'), rama.push('tags', 'a'), rama.push('tags', 'b'), rama.remove('tags', 'zz');
+SELECT rama.get('tags'), rama.get('tags', 'a'), rama.get('tags', 'c'), rama.count('tags');
+SELECT rama.put('tags', '["x", "c", "x"]');
+SELECT rama.get('tags'), rama.select('tags', '[["sorted-set-range-from", "d"]]');
+SELECT rama.put('nest', 1, 'a', 'y', 'z', 'deep'), rama.put('nest', 2, 'b', 2);
+SELECT rama.get('nest'), rama.get('nest', 1, 'a', 'y'), rama.get('nest', 2, 'a');
+SELECT rama.select('nest', '[["map-vals"], ["must", "a"], "y", "z"]');
+SELECT rama.remove('nest', 1, 'a'), rama.remove('nest', 1, 'a'), rama.remove('nest', 2, 'a', 'x');
+SELECT rama.get('nest');
+SELECT rama.select('nest', '[["all"], ["last"]]'), rama.select('nest', '[["first"], ["first"]]');
+
+-- scans within scans, over rows that are dead
+SELECT count(rama.push('llm', 7, ('00000000-0000-0000-0000-0000000001' || lpad((i / 50)::text, 2, '0')), 'tokens', i::text)) FROM generate_series(0, 999) i;
+SELECT count(rama.remove('llm', 7, ('00000000-0000-0000-0000-0000000001' || lpad(i::text, 2, '0')), 'tokens', '["last"]'::jsonb)) FROM generate_series(0, 19) i;
+SELECT count(rama.remove('llm', 7, ('00000000-0000-0000-0000-0000000001' || lpad(i::text, 2, '0')))) FROM generate_series(0, 4) i;
+SELECT count(*), sum((t #>> '{}')::int) FROM rama.select('llm', '[7, ["map-vals"], "tokens", ["all"]]') t;
+SELECT count(*), sum((t #>> '{}')::int) FROM rama.select('llm', '[7, ["map-vals"], "tokens", ["all"]]') t;
+SELECT rama.count('llm', 7), (SELECT count(*) FROM (SELECT rama.select('llm', '[["map-vals"], ["map-vals"], "tokens", ["srange", 0, 2], ["all"]]') LIMIT 5) s);
+
 -- one value or an error; lazy in the select list
 SELECT rama.select_one('deep', '["a", 0, "n"]'), rama.select_one('deep', '["nobody"]');
 SELECT rama.put('top', (SELECT jsonb_object_agg(i, i) FROM generate_series(1, 10001) i));

@@ -144,6 +144,8 @@ SELECT rama.get(NULL, 1);
 -- keys as arguments
 SELECT rama.get('top', NULL);
 \echo :SQLSTATE
+SELECT rama.get('top', VARIADIC NULL);
+\echo :SQLSTATE
 SELECT rama.get('top', 'null'::jsonb);
 \echo :SQLSTATE
 SELECT rama.get('top', 'a', 'b');

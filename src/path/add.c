@@ -140,7 +140,7 @@ rama_add(PG_FUNCTION_ARGS)
 	RamaWhere	where;
 	Datum		sum;
 
-	rama_target_find(&target, pstate, &args);
+	rama_target_find(&target, pstate, &args, true);
 	if (target.absent)
 		PG_RETURN_NULL();
 	rama_where_push(&where, "number", 0);

@@ -274,18 +274,24 @@ conform_struct(const RamaNode *node, const JsonbValue *json, JsonbValue *out)
 		if (fields[i].type == jbvNull)
 			continue;
 		rama_json_conform(node->children[i], &fields[i], &pair->value);
+		if (pair->value.type == jbvNull)
+			continue;
 		pair->key.type = jbvString;
 		pair->key.val.string.val = node->children[i]->name;
 		pair->key.val.string.len = strlen(node->children[i]->name);
 		pair->order = count++;
 	}
 	out->val.object.nPairs = count;
+	/* As in rows, where such a struct has no column of its own. */
+	if (count == 0 && node->parent && node->parent->kind == RAMA_STRUCT)
+		out->type = jbvNull;
 }
 
 /*
  * rama_json_conform() -- JSON that was given for a value of node, as it is
  * stored in a column: keys and scalars as their types write them, sets sorted,
- * null fields left out.
+ * null fields left out. A struct within a struct is null where all its fields
+ * are.
  *
  * Errors: 22P02 and those of the types, 42703 unknown field, 22004 null key.
  */

@@ -115,6 +115,15 @@ find_pair(const RamaNode *node, const JsonbValue *object, const JsonbValue *name
 	return -1;
 }
 
+/* Is it a field of a struct that is not stored? */
+static bool
+is_null_field(const RamaNode *field, const JsonbValue *value)
+{
+	return value->type == jbvNull ||
+		(field && field->kind == RAMA_STRUCT && value->type == jbvObject &&
+		 value->val.object.nPairs == 0);
+}
+
 static bool
 edit_object(const RamaNode *node, JsonbValue *object, const JsonbValue *name,
 			const RamaInnerKey *keys, int nkeys, RamaEdit *edit)
@@ -126,8 +135,8 @@ edit_object(const RamaNode *node, JsonbValue *object, const JsonbValue *name,
 	if (!edit_at(child_node(node, &keys[0].key), i < 0 ? NULL : &pairs[i].value,
 				 keys + 1, nkeys - 1, edit, &value))
 		return false;
-	/* A null field of a struct is not stored. */
-	if (value != NULL && value->type == jbvNull && node && node->kind == RAMA_STRUCT)
+	if (value != NULL && node && node->kind == RAMA_STRUCT &&
+		is_null_field(child_node(node, &keys[0].key), value))
 		value = NULL;
 	if (value == NULL)
 	{

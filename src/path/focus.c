@@ -80,6 +80,8 @@ rama_focus_root(RamaFocus *focus, RamaPState *pstate)
 	rama_focus_node(focus, root, row, NULL);
 }
 
+static int64 count_fields(RamaFocus *focus, Snapshot snapshot);
+
 static void
 keep_row(RamaPlaceRow *row)
 {
@@ -285,7 +287,11 @@ kept_count(RamaFocus *focus, Snapshot snapshot, bool *isnull)
 								 snapshot, isnull);
 }
 
-/* rama_focus_exists() -- Is there a value, be it an empty collection? */
+/*
+ * rama_focus_exists() -- Is there a value, be it an empty collection?
+ *
+ * A struct within a struct is there where one of its fields is.
+ */
 bool
 rama_focus_exists(RamaFocus *focus, Snapshot snapshot)
 {
@@ -294,6 +300,9 @@ rama_focus_exists(RamaFocus *focus, Snapshot snapshot)
 	rama_focus_load(focus, snapshot);
 	if (focus->at == RAMA_AT_ROWS && !focus->ispart)
 		(void) kept_count(focus, snapshot, &isnull);
+	else if (focus->at == RAMA_AT_ROW && focus->node->parent &&
+			 focus->node->parent->kind == RAMA_STRUCT)
+		return count_fields(focus, snapshot) > 0;
 	return focus->at != RAMA_AT_NOTHING && !isnull;
 }
 

@@ -38,8 +38,11 @@ focus_call(FunctionCallInfo fcinfo, int arg, RamaFocus *focus)
 	require_pstate(fcinfo, arg);
 	pstate = rama_pstate_get(PG_GETARG_OID(arg));
 	rama_pstate_check_read(pstate);
-	if (!PG_ARGISNULL(arg + 1))
-		rama_args_of_array(PG_GETARG_ARRAYTYPE_P(arg + 1), &args);
+	if (PG_ARGISNULL(arg + 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the keys must not be null")));
+	rama_args_of_array(PG_GETARG_ARRAYTYPE_P(arg + 1), &args);
 	return rama_focus_args(focus, pstate, &args, GetActiveSnapshot());
 }
 

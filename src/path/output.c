@@ -219,6 +219,51 @@ push_json(JsonbParseState **state, const JsonbValue *json)
 }
 
 /*
+ * A scalar, laid out as JsonbValueToJsonb() would: an array of one element,
+ * marked as a scalar. What rama.get mostly returns, so it is worth the short
+ * way.
+ */
+static Jsonb *
+scalar_to_jsonb(const JsonbValue *json)
+{
+	JEntry		type = JENTRY_ISNULL;
+	const void *data = NULL;
+	int			len = 0;
+	Jsonb	   *jsonb;
+
+	switch (json->type)
+	{
+		case jbvString:
+			type = JENTRY_ISSTRING;
+			data = json->val.string.val;
+			len = json->val.string.len;
+			break;
+		case jbvNumeric:
+			type = JENTRY_ISNUMERIC;
+			data = json->val.numeric;
+			len = VARSIZE_ANY(json->val.numeric);
+			break;
+		case jbvBool:
+			type = json->val.boolean ? JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE;
+			break;
+		default:
+			break;
+	}
+	if (len > JENTRY_OFFLENMASK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("string too long to represent as jsonb")));
+
+	jsonb = palloc(offsetof(Jsonb, root.children) + sizeof(JEntry) + len);
+	SET_VARSIZE(jsonb, offsetof(Jsonb, root.children) + sizeof(JEntry) + len);
+	jsonb->root.header = JB_FARRAY | JB_FSCALAR | 1;
+	jsonb->root.children[0] = type | JENTRY_HAS_OFF | len;
+	if (len > 0)
+		memcpy(&jsonb->root.children[1], data, len);
+	return jsonb;
+}
+
+/*
  * rama_json_to_jsonb() -- A new jsonb. Names of objects need not be sorted or
  * unique: the last one wins.
  */
@@ -229,6 +274,8 @@ rama_json_to_jsonb(const JsonbValue *json)
 
 	if (json->type == jbvArray || json->type == jbvObject)
 		return JsonbValueToJsonb(push_json(&state, json));
+	if (IsAJsonbScalar(json))
+		return scalar_to_jsonb(json);
 	return JsonbValueToJsonb(unconstify(JsonbValue *, json));
 }
 

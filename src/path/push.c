@@ -171,7 +171,7 @@ rama_push(PG_FUNCTION_ARGS)
 	RamaWhere	where;
 	int64		result;
 
-	rama_target_find(&target, pstate, &args);
+	rama_target_find(&target, pstate, &args, true);
 	if (target.absent)
 		PG_RETURN_NULL();
 	rama_where_push(&where, "element", 0);

@@ -279,7 +279,7 @@ rama_put(PG_FUNCTION_ARGS)
 	RamaTarget	target;
 	RamaWhere	where;
 
-	rama_target_find(&target, pstate, &args);
+	rama_target_find(&target, pstate, &args, true);
 	if (!target.absent)
 	{
 		rama_where_push(&where, "value", 0);

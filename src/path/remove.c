@@ -87,6 +87,6 @@ rama_remove(PG_FUNCTION_ARGS)
 	RamaPState *pstate = rama_write_call(fcinfo, ACL_DELETE, 0, 0, &args);
 	RamaTarget	target;
 
-	rama_target_find(&target, pstate, &args);
+	rama_target_find(&target, pstate, &args, false);
 	PG_RETURN_BOOL(!target.absent && remove_target(&target));
 }

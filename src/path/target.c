@@ -80,7 +80,7 @@ rama_target_check_element(const RamaTarget *target)
 	const RamaNode *vector = target->collection;
 	TupleTableSlot *slot = NULL;
 
-	if (vector == NULL || vector->storage != RAMA_IN_TABLE || vector->kind != RAMA_VECTOR ||
+	if (!target->creates || vector == NULL || vector->storage != RAMA_IN_TABLE || vector->kind != RAMA_VECTOR ||
 		vector->table->nchildren == 0)
 		return;
 	if (!rama_row_fetch(vector->table, target->keys, rama_write_snapshot(), &slot))
@@ -265,10 +265,12 @@ go_navigator(RamaTarget *target, const RamaInput *input, int position)
  * rama_input_to_node_key(), 0A000 for a navigator that is not a key, 2202E.
  */
 void
-rama_target_find(RamaTarget *target, RamaPState *pstate, const RamaArgs *args)
+rama_target_find(RamaTarget *target, RamaPState *pstate, const RamaArgs *args,
+				 bool creates)
 {
 	memset(target, 0, sizeof(*target));
 	target->pstate = pstate;
+	target->creates = creates;
 	target->node = pstate->root;
 	for (int i = 0; i < args->count && !target->absent; i++)
 	{

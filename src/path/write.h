@@ -24,6 +24,7 @@ typedef struct RamaInnerKey
 typedef struct RamaTarget
 {
 	RamaPState *pstate;
+	bool		creates;		/* levels on the way; not to remove something */
 	bool		absent;			/* must, first or last found nothing there */
 	const RamaNode *node;		/* the value; NULL: plain data in JSON */
 	const RamaNode *collection; /* the last key is an entry of it; NULL: a
@@ -52,7 +53,8 @@ typedef struct RamaEdit
 /* target.c */
 extern RamaPState *rama_write_call(FunctionCallInfo fcinfo, AclMode needed,
 								   AclMode whole, int nvalues, RamaArgs *args);
-extern void rama_target_find(RamaTarget *target, RamaPState *pstate, const RamaArgs *args);
+extern void rama_target_find(RamaTarget *target, RamaPState *pstate, const RamaArgs *args,
+							 bool creates);
 extern void rama_target_check_element(const RamaTarget *target);
 extern void rama_target_focus(const RamaTarget *target, RamaFocus *focus);
 

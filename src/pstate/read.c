@@ -38,6 +38,7 @@ struct RamaScan
 	Snapshot	snapshot;
 	ScanDirection direction;
 	TupleTableSlot *slot;
+	MemoryContext context;		/* index access methods allocate as they go */
 };
 
 /*
@@ -244,6 +245,7 @@ rama_scan_begin(RamaTable *table, const Datum *prefix, int nprefix,
 
 	Assert(nprefix <= table->nkeys);
 	scan->table = table;
+	scan->context = CurrentMemoryContext;
 	scan->direction = backward ? BackwardScanDirection : ForwardScanDirection;
 	scan->snapshot = RegisterSnapshot(snapshot);
 	scan->heap = table_open(table->relid, AccessShareLock);
@@ -268,6 +270,7 @@ rama_scan_begin(RamaTable *table, const Datum *prefix, int nprefix,
 TupleTableSlot *
 rama_scan_next(RamaScan *scan)
 {
+	MemoryContext oldcontext = MemoryContextSwitchTo(scan->context);
 	bool		found;
 
 	CHECK_FOR_INTERRUPTS();
@@ -275,6 +278,7 @@ rama_scan_next(RamaScan *scan)
 		found = index_getnext_slot(scan->scan, scan->direction, scan->slot);
 	else
 		found = table_scan_getnextslot(scan->heapscan, scan->direction, scan->slot);
+	MemoryContextSwitchTo(oldcontext);
 	return found ? scan->slot : NULL;
 }
 
