@@ -34,7 +34,8 @@ rama_write_call(FunctionCallInfo fcinfo, AclMode needed, AclMode whole,
 				 errmsg("no value is given")));
 	args->count -= nvalues;
 	rama_pstate_begin_write(pstate, args->count == 0 ? needed | whole : needed);
-	return pstate;
+	/* It may have changed while we waited for the lock. */
+	return rama_pstate_get(PG_GETARG_OID(0));
 }
 
 /* rama_target_focus() -- The same place for reading. */
