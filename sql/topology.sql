@@ -103,6 +103,20 @@ SELECT rama.resume('halting');
 SELECT rama.wait('halting');
 SELECT state, attempts FROM rama.status WHERE module = 'topo' AND name = 'halting';
 
+-- handler_timeout, synchronous_commit, max_lag
+SELECT rama.create_topology('slow', 'stream', 'clicks', start_from => 'end', sql => 'SELECT pg_sleep(600) FROM batch',
+	options => '{"handler_timeout": "20 ms", "on_error": "halt", "max_attempts": 1}');
+SELECT rama.create_topology('lax', 'stream', 'clicks', start_from => 'end', options => '{"synchronous_commit": "off", "max_lag": 0.0}',
+	sql => $$ INSERT INTO seen (topology, url) SELECT 'lax', current_setting('synchronous_commit') FROM batch $$);
+INSERT INTO clicks (url) VALUES ('slow');
+\set VERBOSITY terse
+SELECT rama.wait('slow');
+\set VERBOSITY default
+SELECT rama.wait('lax');
+SELECT url FROM seen WHERE topology = 'lax';
+SELECT state, last_sqlstate FROM rama.status WHERE module = 'topo' AND name IN ('slow', 'lax') ORDER BY name;
+SELECT rama.drop_topology('slow'), rama.drop_topology('lax');
+
 -- microbatches wait for batch_max events or the interval
 SELECT rama.create_topology('patient', 'microbatch', 'orders', start_from => 'end', options => '{"interval": "1 hour", "batch_max": 3}', sql => $$
 	INSERT INTO seen (topology, url, n) SELECT 'patient', max(item), count(*) FROM batch $$);
@@ -190,6 +204,10 @@ RESET ROLE;
 INSERT INTO clicks (url) VALUES ('as owner');
 SELECT rama.wait('theirs');
 SELECT url, who FROM seen WHERE topology = 'theirs';
+ALTER TABLE theirs OWNER TO CURRENT_USER;
+INSERT INTO clicks (url) VALUES ('as another owner');
+SELECT rama.wait('theirs');
+SELECT url, who = current_user AS as_me FROM seen WHERE topology = 'theirs' ORDER BY at;
 SELECT rama.drop_topology('theirs');
 REVOKE ALL ON clicks, seen FROM regress_rama_other;
 REVOKE ALL ON SEQUENCE seen_at_seq FROM regress_rama_other;

@@ -8,10 +8,10 @@ COMMENT ON FUNCTION rama.topology_progress(regclass) IS
 
 CREATE FUNCTION rama.topology_state(topology regclass,
 	OUT batch bigint, OUT attempts int, OUT halted boolean, OUT retry_at timestamptz,
-	OUT sqlstate text, OUT error text, OUT failed_at timestamptz, OUT rate double precision)
+	OUT sqlstate text, OUT error text, OUT failed_at timestamptz, OUT rate double precision, OUT max_lag int)
 AS 'MODULE_PATHNAME', 'rama_topology_state' LANGUAGE C STRICT VOLATILE;
 COMMENT ON FUNCTION rama.topology_state(regclass) IS
-'The number of the last batch of a topology, its failed attempts since with their error and the time of the next, whether it has halted, and events per second of late. Needs SELECT on the topology.';
+'The number of the last batch of a topology, its failed attempts since with their error and the time of the next, whether it has halted, events per second of late, and its option max_lag in ms. Needs SELECT on the topology.';
 
 CREATE FUNCTION rama.standstill(OUT reason text, OUT hint text)
 AS 'MODULE_PATHNAME', 'rama_standstill' LANGUAGE C STABLE;
@@ -35,6 +35,7 @@ SELECT n.nspname AS module, c.relname AS name, t.kind,
 		WHEN t.paused THEN 'paused'
 		WHEN s.halted THEN 'halted'
 		WHEN s.attempts OPERATOR(pg_catalog.>) 0 THEN 'failing'
+		WHEN p.lag_ms OPERATOR(pg_catalog.>) s.max_lag THEN 'lagging'
 		WHEN p.lag_events OPERATOR(pg_catalog.>) 0 THEN 'running'
 		ELSE 'idle' END AS state,
 	p.lag_events, p.lag_ms,

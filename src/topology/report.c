@@ -105,15 +105,16 @@ rama_topology_progress(PG_FUNCTION_ARGS)
 
 /*
  * rama_topology_state(topology) -- batch, attempts, halted, retry_at,
- * sqlstate, error, failed_at, rate.
+ * sqlstate, error, failed_at, rate, max_lag in ms.
  */
 Datum
 rama_topology_state(PG_FUNCTION_ARGS)
 {
 	RamaTopologyState state;
 	TupleDesc	desc;
-	Datum		values[8];
-	bool		nulls[8] = {false};
+	Datum		values[9];
+	bool		nulls[9] = {false};
+	RamaTopology *topology;
 	double		rate;
 
 	check_may_see(PG_GETARG_OID(0));
@@ -135,5 +136,9 @@ rama_topology_state(PG_FUNCTION_ARGS)
 	nulls[6] = state.failed_at == 0;
 	nulls[7] = !rama_rate_read(PG_GETARG_OID(0), &rate);
 	values[7] = Float8GetDatum(rate);
+	topology = rama_topology_load(PG_GETARG_OID(0), CurrentMemoryContext);
+	values[8] = Int32GetDatum(topology->options.max_lag);
+	nulls[8] = topology->options.max_lag == 0;
+	rama_topology_free(topology);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -87,6 +87,10 @@ rama_launcher_main(Datum arg)
 
 	before_shmem_exit(launcher_exit, (Datum) 0);
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	/* What a launcher before this one reserved, and nobody has filled. */
+	for (int i = 0; i < RAMA_MAX_SLOTS; i++)
+		if (rama_shared->slots[i].pid == 0)
+			rama_shared->slots[i].inuse = false;
 	rama_shared->launcher = MyLatch;
 	rama_shared->rescan = true;
 	LWLockRelease(rama_shared->lock);

@@ -17,6 +17,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -139,6 +140,12 @@ attach(Datum arg, pqsigfunc on_interrupt)
 	pqsignal(SIGINT, on_interrupt);
 
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	if (!my_slot->inuse || my_slot->pid != 0)
+	{
+		/* A launcher that has died since has reserved it. */
+		LWLockRelease(rama_shared->lock);
+		proc_exit(0);
+	}
 	my_slot->pid = MyProcPid;
 	my_slot->latch = MyLatch;
 	LWLockRelease(rama_shared->lock);
@@ -317,25 +324,35 @@ run_duties(TimestampTz *next)
 	return idle;
 }
 
+/* Lock what backlog() reads, without waiting for DDL. */
+static bool
+lock_for_backlog(RamaTopology *topology)
+{
+	if (!ConditionalLockRelationOid(topology->relid, AccessShareLock))
+		return false;
+	for (int i = 0; i < topology->nsources; i++)
+		if (!OidIsValid(topology->sources[i].info.sequence) ||
+			!ConditionalLockRelationOid(topology->sources[i].info.sequence, AccessShareLock))
+			return false;
+	return !topology->stale;
+}
+
 /*
  * How many events, at most, have come since the last batch?
  */
 static int64
-backlog(Duty *duty)
+backlog(RamaTopology *topology)
 {
 	RamaTopologyState state;
 	int64		most = 0;
 
 	start_transaction();
-	if (!duty->topology->stale)
+	if (lock_for_backlog(topology))
 	{
-		rama_state_read(duty->topology->relid, &state);
-		for (int i = 0; i < state.nsources; i++)
-		{
-			Oid			sequence = duty->topology->sources[i].info.sequence;
-
-			most = Max(most, rama_sequence_horizon(sequence) - state.progress[i].position);
-		}
+		rama_state_read(topology->relid, &state);
+		for (int i = 0; i < Min(state.nsources, topology->nsources); i++)
+			most = Max(most, rama_sequence_horizon(topology->sources[i].info.sequence) -
+					   state.progress[i].position);
 	}
 	commit_transaction();
 	return most;
@@ -370,7 +387,7 @@ is_due(Duty *duty, TimestampTz now, TimestampTz *next)
 		(pg_atomic_fetch_and_u64(&rama_shared->hurry, ~bit) & bit) != 0)
 		return true;
 	due = TimestampTzPlusMilliseconds(duty->started_at, topology->options.interval);
-	if (due <= now || backlog(duty) >= topology->options.batch_max)
+	if (due <= now || backlog(topology) >= topology->options.batch_max)
 		return true;
 	*next = Min(*next, due);
 	return false;
