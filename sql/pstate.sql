@@ -209,6 +209,24 @@ SELECT rama.create_pstate('gone', 'map(text, set(int) subindex)');
 DROP TABLE gone;
 ROLLBACK;
 
+-- all of it without being a superuser
+SET ROLE regress_pst_owner;
+SELECT rama.create_pstate('pst.mine', 'map(text, map(k: text, int) subindex)');
+ALTER TABLE mine RENAME TO ours;
+GRANT SELECT ON ours TO regress_pst_reader;
+SELECT rama.put('ours', 'a', 'b', 1), rama.get('ours', 'a', 'b');
+SELECT fails($$INSERT INTO ours VALUES ('x')$$);
+SELECT fails($$SELECT rama.create_pstate('pst2.mine', 'int')$$);
+SET ROLE regress_pst_reader;
+SELECT rama.get('ours', 'a', 'b');
+SELECT fails($$SELECT rama.drop_pstate('ours')$$);
+SELECT fails($$ALTER TABLE ours RENAME TO theirs$$);
+SELECT fails($$SELECT rama.create_pstate('pst.theirs', 'int')$$);
+SELECT fails($$INSERT INTO rama.pstate_version VALUES ('ours', 0, 0)$$);
+SET ROLE regress_pst_owner;
+SELECT rama.drop_pstate('ours');
+RESET ROLE;
+
 -- with the schema
 SET client_min_messages = warning;
 DROP SCHEMA pst CASCADE;
