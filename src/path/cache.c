@@ -4,8 +4,9 @@
  *	  Bound paths, kept per session.
  *
  * A bound path lives in a context below that of its PState's binding, and
- * goes with it. Both stay until the end of the transaction in which they
- * became stale, so whoever got a path has it until then.
+ * goes with it, at the end of the transaction in which that became stale. A
+ * path that has to make room goes at once, or, while it is in use, at the
+ * end of the transaction.
  *
  *-------------------------------------------------------------------------
  */
@@ -92,12 +93,18 @@ init_paths(void)
 static void
 retire(CachedPath *cached)
 {
-	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
-	PathKey		key = cached->key;
+	MemoryContext context = cached->context;
+	MemoryContext old;
 
-	retired = lappend(retired, cached->context);
+	if (cached->path->users == 0)
+	{
+		MemoryContextDelete(context);	/* forgets it, too */
+		return;
+	}
+	old = MemoryContextSwitchTo(CacheMemoryContext);
+	retired = lappend(retired, context);
 	MemoryContextSwitchTo(old);
-	hash_search(paths, &key, HASH_REMOVE, NULL);
+	hash_search(paths, &cached->key, HASH_REMOVE, NULL);
 }
 
 static void
@@ -133,9 +140,11 @@ keep_path(const PathKey *key, Jsonb *json, RamaPath *path, MemoryContext context
 }
 
 /*
- * rama_path_get() -- The path bound to the PState's schema; good as long as
- * the current memory context is, and at most until the
- * end of the transaction.
+ * rama_path_get() -- The path bound to the PState's schema.
+ *
+ * Good until the next call, or, if an evaluation of it is begun before that,
+ * until that ends; no longer than the current memory context, and the
+ * transaction.
  *
  * Errors are those of parsing and binding.
  */
@@ -167,6 +176,8 @@ rama_path_get(RamaPState *pstate, Jsonb *json)
 	/* A path that is not stable is used once, and goes with the caller's context. */
 	if (path->stable)
 	{
+		/* Conversions may have run any code meanwhile. */
+		cached = hash_search(paths, &key, HASH_FIND, NULL);
 		if (cached)
 			retire(cached);
 		keep_path(&key, json, path, context, pstate);

@@ -27,6 +27,7 @@ rama_eval_init(RamaEval *eval, RamaPath *path, bool registered, MemoryContext co
 {
 	memset(eval, 0, sizeof(*eval));
 	eval->path = path;
+	path->users++;
 	eval->registered = registered;
 	eval->context = context;
 	eval->depth = -1;
@@ -57,6 +58,7 @@ rama_eval_end(RamaEval *eval)
 	if (eval->registered && eval->snapshot)
 		UnregisterSnapshot(eval->snapshot);
 	eval->snapshot = NULL;
+	eval->path->users--;
 }
 
 static MemoryContext

@@ -168,6 +168,7 @@ typedef struct RamaPath
 	int			nsteps;
 	RamaStep   *steps;
 	bool		stable;			/* conversions depend on nothing but the path */
+	int			users;			/* evaluations; those that an error ended count on */
 } RamaPath;
 
 /* One level of an evaluation. */
