@@ -68,6 +68,13 @@ SELECT rama.put('t', 'x', 'm', 'sad'::mood);
 SELECT rama.put('t', 'x', 'm', 'happy'::mood::text), rama.put('t', 'x', 'a', to_jsonb('{3}'::int[]));
 SELECT rama.get('t', 'x', 'm'), rama.get('t', 'x', 'a');
 
+-- as JSON, from JSON
+SELECT rama.get_as(NULL::jsonb, 't', 'x', 'i4'), rama.get_as(NULL::json, 't', 'x', 't'), rama.get_as(NULL::json, 't', 'x', 'j'),
+	rama.get_as(NULL::text, 't', 'x', 'u'), rama.get_as(NULL::uuid, 't', 'x', 'u'), rama.get_as(NULL::value.mood, 't', 'x', 'm');
+SELECT rama.create_pstate('js', 'map(k: int, struct(j: json, a: text[], r: int4range))');
+SELECT rama.put('js', 1, '{"j": "s", "a": ["x\"y", null, "{"], "r": "[1,5)"}'), rama.put('js', 2, 'j', '[1]'::jsonb);
+SELECT rama.get('js'), rama.get_as(NULL::text[], 'js', 1, 'a');
+
 -- keys of every kind of argument
 SELECT rama.create_pstate('k', 'map(i: bigint, map(u: uuid, map(d: timestamptz, int) subindex) subindex)');
 PREPARE untyped AS SELECT rama.put('k', $1, $2, $3, $4);

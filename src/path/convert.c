@@ -254,6 +254,12 @@ json_to_type(const JsonbValue *json, const RamaType *type)
 
 	if (info->category == RAMA_TYPE_JSONB)
 		return container_to_type(json, type);
+	if (info->base == JSONOID)
+	{
+		Jsonb	   *jsonb = rama_json_to_jsonb(json);
+
+		return type_input(type, JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb)));
+	}
 	switch (json->type)
 	{
 		case jbvString:

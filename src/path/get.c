@@ -78,6 +78,14 @@ rama_get_text(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(text, len));
 }
 
+static bool
+is_json_type(Oid type)
+{
+	Oid			base = rama_type_info(type)->base;
+
+	return base == JSONBOID || base == JSONOID;
+}
+
 /*
  * rama.get_as(type, pstate, keys...) -- The value as an SQL type: a scalar by
  * cast, anything else from its JSON.
@@ -97,7 +105,7 @@ rama_get_as(PG_FUNCTION_ARGS)
 	if (!focus_call(fcinfo, 1, &focus))
 		PG_RETURN_NULL();
 	rama_focus_load(&focus, GetActiveSnapshot());
-	if (focus.at == RAMA_AT_DATUM)
+	if (focus.at == RAMA_AT_DATUM && !is_json_type(type))
 	{
 		if (focus.type->oid == type)
 			result = datumCopy(focus.datum, focus.type->byval, focus.type->len);

@@ -315,7 +315,7 @@ typedef struct RamaWhere
 {
 	ErrorContextCallback callback;
 	const char *what;			/* "step", "key", ... */
-	int			position;		/* from 1, or 0 */
+	int			position;		/* of a step or key, from 1; 0: a value */
 	MemoryContext context;
 } RamaWhere;
 

@@ -19,9 +19,13 @@ is_about_value(int sqlstate)
 		category == ERRCODE_FEATURE_NOT_SUPPORTED;
 }
 
-/* A type's input has codes of its own for "this text is no such value". */
+/*
+ * A type's input has codes of its own for "this text is no such value". A
+ * number that is out of a key's range is no such key; a value to write that
+ * is out of range keeps SQL's code for it.
+ */
 static void
-unify_sqlstate(int sqlstate)
+unify_sqlstate(const RamaWhere *where, int sqlstate)
 {
 	switch (sqlstate)
 	{
@@ -30,6 +34,10 @@ unify_sqlstate(int sqlstate)
 		case ERRCODE_INTERVAL_FIELD_OVERFLOW:
 		case ERRCODE_INVALID_TIME_ZONE_DISPLACEMENT_VALUE:
 			errcode(ERRCODE_INVALID_TEXT_REPRESENTATION);
+			break;
+		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
+			if (where->position > 0)
+				errcode(ERRCODE_INVALID_TEXT_REPRESENTATION);
 			break;
 		default:
 			break;
@@ -61,7 +69,7 @@ where_callback(void *arg)
 
 	if (is_about_value(sqlstate))
 	{
-		unify_sqlstate(sqlstate);
+		unify_sqlstate(where, sqlstate);
 		prefix_message(where);
 	}
 }
