@@ -14,10 +14,10 @@ END $$;
 -- a function per event, from the beginning
 SELECT rama.create_topology('each_click', 'stream', 'clicks', each => 'on_click');
 SELECT rama.wait('each_click');
-SELECT url, n FROM seen WHERE topology = 'each' ORDER BY at;
+SELECT url, n FROM seen WHERE topology = 'each' ORDER BY at, url;
 INSERT INTO clicks (url, n) VALUES ('c', 7);
 SELECT rama.wait('each_click');
-SELECT url, n FROM seen WHERE topology = 'each' ORDER BY at;
+SELECT url, n FROM seen WHERE topology = 'each' ORDER BY at, url;
 
 -- statements over the relation "batch", from the end
 SELECT rama.create_topology('counted', 'microbatch', 'clicks', start_from => 'end', sql => $$
@@ -51,6 +51,13 @@ INSERT INTO orders (item) VALUES ('tea');
 SELECT rama.wait('both');
 SELECT line FROM log ORDER BY line COLLATE "C";
 SELECT rama.wait('both', up_to => 1, depot => 'orders');
+
+-- an offset that nobody has drawn yet, and one that was rolled back
+SELECT rama.wait('both', up_to => 1000, depot => 'orders', timeout => '20 ms');
+BEGIN;
+INSERT INTO orders (item) VALUES ('void');
+ROLLBACK;
+SELECT rama.wait('both', up_to => 2, depot => 'orders');
 
 -- pause and resume
 SELECT rama.wait('counted');

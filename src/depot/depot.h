@@ -115,6 +115,8 @@ extern void rama_settled_end(RamaSettled *settled);
 /* processed.c: has an event, or all there was, been processed? */
 extern bool rama_offset_processed(const RamaProgress *progress, int64 offset,
 								  FullTransactionId xid);
+extern bool rama_progress_reached(const RamaDepot *depot, Relation depotrel,
+								  const RamaProgress *progress, int64 offset);
 extern bool rama_progress_covers(const RamaDepot *depot, Relation depotrel,
 								 const RamaProgress *progress, int64 horizon,
 								 Snapshot snapshot);

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
 /*
@@ -96,4 +97,56 @@ rama_progress_covers(const RamaDepot *depot, Relation depotrel,
 	}
 	return low >= horizon ||
 		!has_unprocessed(depot, depotrel, progress, low, horizon, snapshot);
+}
+
+/* Does the snapshot see the event of this offset? */
+static bool
+is_visible(Relation depotrel, int64 offset, Snapshot snapshot)
+{
+	Relation	index = index_open(primary_key_index_compat(depotrel), AccessShareLock);
+	IndexScanDesc scan = index_beginscan_compat(depotrel, index, snapshot, 1);
+	TupleTableSlot *slot = table_slot_create(depotrel, NULL);
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(offset));
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+	return found;
+}
+
+/*
+ * rama_progress_reached() -- Has the event of this offset been processed, and
+ * every other committed one before it?
+ *
+ * Not while the offset has not been drawn, or whoever drew it may still
+ * commit; an offset whose transaction has rolled back counts as processed.
+ * Somebody else's open transaction with a smaller offset does not matter. The
+ * caller holds AccessShareLock on the depot.
+ */
+bool
+rama_progress_reached(const RamaDepot *depot, Relation depotrel,
+					  const RamaProgress *progress, int64 offset)
+{
+	RamaHolder *holders;
+	Snapshot	snapshot;
+	int			nholders;
+	bool		reached;
+
+	if (offset > rama_sequence_horizon(depot->sequence))
+		return false;
+	nholders = rama_sequence_holders(depot->sequence, &holders);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	reached = rama_progress_covers(depot, depotrel, progress, offset, snapshot);
+	if (reached && !is_visible(depotrel, offset, snapshot))
+	{
+		for (int i = 0; i < nholders; i++)
+			reached &= rama_finished_in_snapshot(holders[i].xid, snapshot);
+	}
+	UnregisterSnapshot(snapshot);
+	pfree(holders);
+	return reached;
 }

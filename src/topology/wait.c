@@ -21,7 +21,8 @@
 typedef struct Target
 {
 	bool		wanted;
-	int64		horizon;		/* last offset at the call, or up_to */
+	int64		offset;			/* last one drawn at the call, or up_to */
+	bool		exact;			/* it is up_to */
 } Target;
 
 PG_FUNCTION_INFO_V1(rama_wait);
@@ -57,7 +58,8 @@ make_targets(RamaTopology *topology, bool has_up_to, int64 up_to, Oid depot)
 					 errhint("Commit first, then call rama.wait().")));
 		rama_depot_get(topology->sources[i].depot, &info);
 		targets[i].wanted = true;
-		targets[i].horizon = has_up_to ? up_to : rama_sequence_horizon(info.sequence);
+		targets[i].exact = has_up_to;
+		targets[i].offset = has_up_to ? up_to : rama_sequence_horizon(info.sequence);
 	}
 	if (!found && OidIsValid(depot))
 		ereport(ERROR,
@@ -68,14 +70,17 @@ make_targets(RamaTopology *topology, bool has_up_to, int64 up_to, Oid depot)
 }
 
 static bool
-covers(Oid relid, const RamaProgress *progress, int64 horizon, Snapshot snapshot)
+reached_target(Oid relid, const RamaProgress *progress, const Target *target,
+			   Snapshot snapshot)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	RamaDepot	depot;
 	bool		result;
 
 	rama_depot_get(relid, &depot);
-	result = rama_progress_covers(&depot, rel, progress, horizon, snapshot);
+	result = target->exact ?
+		rama_progress_reached(&depot, rel, progress, target->offset) :
+		rama_progress_covers(&depot, rel, progress, target->offset, snapshot);
 	table_close(rel, AccessShareLock);
 	return result;
 }
@@ -93,8 +98,8 @@ reached(RamaTopology *topology, const Target *targets, Snapshot snapshot)
 	rama_state_read(topology->relid, &state);
 	for (int i = 0; result && i < topology->nsources; i++)
 		if (targets[i].wanted)
-			result = covers(topology->sources[i].depot, &state.progress[i],
-							targets[i].horizon, snapshot);
+			result = reached_target(topology->sources[i].depot, &state.progress[i],
+									&targets[i], snapshot);
 	if (!result && state.halted)
 		ereport(ERROR,
 				(errcode(state.sqlstate ? MAKE_SQLSTATE(state.sqlstate[0], state.sqlstate[1],

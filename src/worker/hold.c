@@ -55,6 +55,9 @@ drops_ours(DropStmt *stmt)
 {
 	ListCell   *lc;
 
+	/* Whatever it names, it may reach a topology. */
+	if (stmt->behavior == DROP_CASCADE)
+		return true;
 	switch (stmt->removeType)
 	{
 		case OBJECT_SCHEMA:

@@ -30,8 +30,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* After a worker could not be started, or ended by itself. */
-#define RETRY_MS 1000
+/* A worker runs so long before it is asked to leave in the middle of work. */
+#define TURN_MS 1000
 /* How often to look at everything though nobody said anything. */
 #define LAUNCHER_POLL_MS 10000
 
@@ -42,7 +42,7 @@ static void find_databases(void);
 static void reap(void);
 static TimestampTz send_scouts(TimestampTz now);
 static TimestampTz start_workers(TimestampTz now);
-static void ask_for_places(void);
+static TimestampTz ask_for_places(TimestampTz now);
 static bool start(RamaTopologyKind kind, Oid database, Oid owner);
 
 /*
@@ -114,7 +114,7 @@ rama_launcher_main(Datum arg)
 		{
 			next = Min(next, send_scouts(now));
 			next = Min(next, start_workers(now));
-			ask_for_places();
+			next = Min(next, ask_for_places(now));
 		}
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 				  Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next)),
@@ -185,7 +185,14 @@ reap(void)
 		handles[i] = NULL;
 		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
 		if (slot->inuse && slot->pid == 0)
+		{
+			RamaGroup  *group = rama_group_slot(slot->database, slot->owner, slot->kind);
+
 			slot->inuse = false;
+			if (group)
+				group->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+															  RAMA_RETRY_MS);
+		}
 		LWLockRelease(rama_shared->lock);
 	}
 }
@@ -222,7 +229,7 @@ send_scouts(TimestampTz now)
 		if (entry->oid == database)
 		{
 			entry->dirty = true;
-			entry->retry_at = TimestampTzPlusMilliseconds(now, RETRY_MS);
+			entry->retry_at = TimestampTzPlusMilliseconds(now, RAMA_RETRY_MS);
 			next = Min(next, entry->retry_at);
 		}
 		LWLockRelease(rama_shared->lock);
@@ -248,9 +255,9 @@ count_workers(Oid database, Oid owner, RamaTopologyKind kind)
 }
 
 /*
- * The group that most needs one more worker: first those without any, then
- * those with more topologies than workers. NULL where none does. The caller
- * holds the lock.
+ * The group that most needs one more worker: first those without any, and
+ * with events before those without; then those with more topologies than
+ * workers. NULL where none does. The caller holds the lock.
  */
 static RamaGroup *
 neediest_group(TimestampTz now, TimestampTz *next)
@@ -277,7 +284,10 @@ neediest_group(TimestampTz now, TimestampTz *next)
 			*next = Min(*next, group->retry_at);
 			continue;
 		}
-		need = workers == 0 ? 1e9 : (double) group->ntopologies / workers;
+		if (workers > 0)
+			need = (double) group->ntopologies / workers;
+		else
+			need = pg_atomic_read_u32(&group->wanted) != 0 ? 2e9 : 1e9;
 		if (need > best_need)
 		{
 			best = group;
@@ -309,48 +319,89 @@ start_workers(TimestampTz now)
 			database = group->database;
 			owner = group->owner;
 			kind = group->kind;
-			/* A worker that fails at once is not started again at once. */
-			if (count_workers(database, owner, kind) == 0)
-				group->retry_at = TimestampTzPlusMilliseconds(now, RETRY_MS);
 		}
 		LWLockRelease(rama_shared->lock);
 		if (group == NULL)
 			return next;
 		if (!start(kind, database, owner))
-			return Min(next, TimestampTzPlusMilliseconds(now, RETRY_MS));
+			return Min(next, TimestampTzPlusMilliseconds(now, RAMA_RETRY_MS));
 	}
 }
 
 /*
- * A group that has events but no worker gets the place of an idle worker of
- * another group of its database.
+ * The worker of a database that can best make room: an idle one, else the one
+ * that has run longest, if it has had its turn. The caller holds the lock.
  */
-static void
-ask_for_places(void)
+static RamaSlot *
+dispensable_worker(Oid database, TimestampTz now)
 {
+	RamaSlot   *best = NULL;
+
+	for (int i = 0; i < RAMA_MAX_SLOTS; i++)
+	{
+		RamaSlot   *slot = &rama_shared->slots[i];
+
+		if (!slot->inuse || slot->database != database || !OidIsValid(slot->owner) ||
+			slot->latch == NULL || slot->leave)
+			continue;
+		if (slot->idle)
+			return slot;
+		if (TimestampDifferenceExceeds(slot->started_at, now, TURN_MS) &&
+			(best == NULL || slot->started_at < best->started_at))
+			best = slot;
+	}
+	return best;
+}
+
+/* Has a worker of the database been asked to leave, and not left yet? */
+static bool
+somebody_leaves(Oid database)
+{
+	for (int i = 0; i < RAMA_MAX_SLOTS; i++)
+	{
+		RamaSlot   *slot = &rama_shared->slots[i];
+
+		if (slot->inuse && slot->database == database && slot->leave)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A group that has events but no worker gets the place of a worker of another
+ * group of its database. Returns when to look again.
+ */
+static TimestampTz
+ask_for_places(TimestampTz now)
+{
+	TimestampTz next = DT_NOEND;
+
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
 	{
 		RamaGroup  *group = &rama_shared->groups[i];
+		RamaSlot   *slot;
 
 		if (!OidIsValid(group->database) || pg_atomic_read_u32(&group->wanted) == 0 ||
 			count_workers(group->database, group->owner, group->kind) > 0 ||
-			count_workers(group->database, InvalidOid, RAMA_STREAM) < rama_workers)
+			count_workers(group->database, InvalidOid, RAMA_STREAM) < rama_workers ||
+			somebody_leaves(group->database))
 			continue;
-		for (int j = 0; j < RAMA_MAX_SLOTS; j++)
+		slot = dispensable_worker(group->database, now);
+		if (slot)
 		{
-			RamaSlot   *slot = &rama_shared->slots[j];
-
-			if (slot->inuse && slot->database == group->database &&
-				OidIsValid(slot->owner) && slot->latch && slot->idle && !slot->leave)
-			{
-				slot->leave = true;
-				SetLatch(slot->latch);
-				break;
-			}
+			slot->leave = true;
+			SetLatch(slot->latch);
+		}
+		else
+		{
+			/* Whoever becomes idle tells us. */
+			pg_atomic_write_u32(&rama_shared->places_wanted, 1);
+			next = TimestampTzPlusMilliseconds(now, TURN_MS);
 		}
 	}
 	LWLockRelease(rama_shared->lock);
+	return next;
 }
 
 static int
@@ -428,7 +479,7 @@ start(RamaTopologyKind kind, Oid database, Oid owner)
 	ereport(WARNING,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("no place for a pg_rama %s", what),
-			 errdetail("It is tried again every %d ms.", RETRY_MS),
+			 errdetail("It is tried again every %d ms.", RAMA_RETRY_MS),
 			 errhint("Increase max_worker_processes, or decrease pg_rama.workers.")));
 	return false;
 }

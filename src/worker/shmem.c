@@ -32,6 +32,7 @@ initialize(RamaShared *shared)
 	shared->lock = &GetNamedLWLockTranche("pg_rama")->lock;
 	ConditionVariableInit(&shared->changed);
 	pg_atomic_init_u32(&shared->slots_used, 0);
+	pg_atomic_init_u32(&shared->places_wanted, 0);
 	pg_atomic_init_u64(&shared->hurry, 0);
 	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
 	{
@@ -98,20 +99,35 @@ rama_database_slot(Oid database, bool create)
 	return unused;
 }
 
-static RamaGroup *
-find_group(Oid database, Oid owner, RamaTopologyKind kind)
+/*
+ * rama_group_slot() -- The entry of a group, or NULL. The caller holds the
+ * lock.
+ */
+RamaGroup *
+rama_group_slot(Oid database, Oid owner, RamaTopologyKind kind)
 {
-	RamaGroup  *unused = NULL;
-
 	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
 	{
 		RamaGroup  *group = &rama_shared->groups[i];
 
 		if (group->database == database && group->owner == owner && group->kind == kind)
 			return group;
-		if (unused == NULL && !OidIsValid(group->database))
-			unused = group;
 	}
+	return NULL;
+}
+
+/* The same, made if it is not there; NULL if there is no room. */
+static RamaGroup *
+make_group(Oid database, Oid owner, RamaTopologyKind kind)
+{
+	RamaGroup  *group = rama_group_slot(database, owner, kind);
+	RamaGroup  *unused = NULL;
+
+	if (group)
+		return group;
+	for (int i = 0; unused == NULL && i < RAMA_MAX_GROUPS; i++)
+		if (!OidIsValid(rama_shared->groups[i].database))
+			unused = &rama_shared->groups[i];
 	if (unused)
 	{
 		unused->database = database;
@@ -143,9 +159,9 @@ rama_groups_publish(Oid database, List *topologies)
 		RamaTopology *topology = lfirst(lc);
 		RamaGroup  *group;
 
-		if (topology->paused)
+		if (topology->paused || topology->nsources == 0)
 			continue;
-		group = find_group(database, topology->owner, topology->kind);
+		group = make_group(database, topology->owner, topology->kind);
 		if (group == NULL)
 		{
 			ereport(WARNING,

@@ -53,7 +53,7 @@ static bool is_due(Duty *duty, TimestampTz now, TimestampTz *next);
 static void run_duty(Duty *duty, TimestampTz now);
 static bool try_batch(Duty *duty, RamaBatchOutcome *outcome);
 static void record_failure(Duty *duty, const ErrorData *error);
-static bool should_leave(bool idle);
+static bool should_leave(void);
 
 /*
  * rama_worker_main() -- A worker's main function; arg is its slot.
@@ -85,11 +85,13 @@ rama_worker_main(Datum arg)
 			proc_exit(0);
 
 		idle = run_duties(&next);
-		if (should_leave(idle))
+		if (should_leave())
 			proc_exit(0);
 		if (idle)
 		{
 			my_slot->idle = true;
+			if (pg_atomic_exchange_u32(&rama_shared->places_wanted, 0) != 0)
+				rama_wake_launcher();
 			WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					  Max(0, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next)),
 					  PG_WAIT_EXTENSION);
@@ -105,18 +107,22 @@ rama_worker_main(Datum arg)
 static void
 detach(int code, Datum arg)
 {
-	bool		wanted = pg_atomic_read_u64(&my_slot->wanted) != 0 || code != 0;
+	RamaGroup  *group;
+	bool		wanted = code != 0;
 
 	for (int i = 0; i < nduties; i++)
 		wanted |= duties[i].wanted;
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
+	group = rama_group_slot(my_slot->database, my_slot->owner, my_slot->kind);
+	if (group)
 	{
-		RamaGroup  *group = &rama_shared->groups[i];
-
-		if (group->database == my_slot->database && group->owner == my_slot->owner &&
-			group->kind == my_slot->kind)
-			pg_atomic_write_u32(&group->wanted, wanted);
+		/* A commit sets the slot's bits first, then looks at the group. */
+		pg_atomic_exchange_u32(&group->wanted, 0);
+		if (wanted || pg_atomic_read_u64(&my_slot->wanted) != 0)
+			pg_atomic_write_u32(&group->wanted, 1);
+		if (code != 0 || nduties == 0)
+			group->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														  RAMA_RETRY_MS);
 	}
 	my_slot->latch = NULL;
 	my_slot->pid = 0;
@@ -148,6 +154,7 @@ attach(Datum arg, pqsigfunc on_interrupt)
 	}
 	my_slot->pid = MyProcPid;
 	my_slot->latch = MyLatch;
+	my_slot->started_at = GetCurrentTimestamp();
 	LWLockRelease(rama_shared->lock);
 	before_shmem_exit(detach, (Datum) 0);
 	BackgroundWorkerUnblockSignals();
@@ -524,15 +531,15 @@ record_failure(Duty *duty, const ErrorData *error)
 }
 
 /*
- * Must this worker make room: for DDL, or for another group's worker?
+ * Must this worker make room for another group's?
  */
 static bool
-should_leave(bool idle)
+should_leave(void)
 {
 	bool		leave;
 
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
-	leave = idle && my_slot->leave;
+	leave = my_slot->leave;
 	LWLockRelease(rama_shared->lock);
 	return leave;
 }

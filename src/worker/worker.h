@@ -19,6 +19,9 @@
 #include "storage/lwlock.h"
 #include "topology/topology.h"
 
+/* How soon to start a process again that could not start, or has failed. */
+#define RAMA_RETRY_MS 1000
+
 #define RAMA_MAX_DATABASES 256
 #define RAMA_MAX_GROUPS 256
 #define RAMA_MAX_SLOTS 128
@@ -49,6 +52,7 @@ typedef struct RamaSlot
 	RamaTopologyKind kind;
 	pid_t		pid;			/* 0 until it has started */
 	Latch	   *latch;
+	TimestampTz started_at;
 	bool		idle;			/* waits; may be asked to give its place away */
 	bool		leave;			/* asked to exit: another group has work */
 	bool		yield;			/* its batch was canceled in favour of DDL */
@@ -86,6 +90,7 @@ typedef struct RamaShared
 	bool		rescan;			/* more databases than slots: look at all */
 	ConditionVariable changed;	/* a batch has committed, a worker has gone */
 	pg_atomic_uint32 slots_used;	/* high-water mark of slots */
+	pg_atomic_uint32 places_wanted; /* a group waits for a place */
 	pg_atomic_uint64 hurry;		/* rama_depot_bit()s of topologies waited for */
 	RamaDatabase databases[RAMA_MAX_DATABASES];
 	RamaGroup	groups[RAMA_MAX_GROUPS];
@@ -105,6 +110,7 @@ rama_depot_bit(Oid relid)
 /* shmem.c */
 extern void rama_shmem_init(void);
 extern RamaDatabase *rama_database_slot(Oid database, bool create);
+extern RamaGroup *rama_group_slot(Oid database, Oid owner, RamaTopologyKind kind);
 extern void rama_groups_publish(Oid database, List *topologies);
 extern bool rama_database_held(Oid database);
 
