@@ -220,6 +220,14 @@ FETCH 1 FROM c;
 ROLLBACK TO s;
 FETCH 1 FROM c;
 COMMIT;
+-- more paths than are kept, while one of them is in use
+BEGIN;
+DECLARE c CURSOR FOR SELECT rama.select('top', '[["map-vals"]]');
+FETCH 1 FROM c;
+SELECT count(*), sum(x::text::int) FROM generate_series(101, 800) i, LATERAL rama.select('top', jsonb_build_array(i::text)) x;
+FETCH 2 FROM c;
+SELECT rama.select('top', '["101"]');
+COMMIT;
 PREPARE q AS SELECT rama.select('top', $1);
 EXECUTE q('["2"]'); EXECUTE q('["3"]'); EXECUTE q('["2"]');
 

@@ -287,9 +287,11 @@ plain_key(RamaFocus *focus, const JsonbValue *key)
 		if (DatumGetBool(DirectFunctionCall2(numeric_ge, number,
 											 NumericGetDatum(int64_to_numeric(0)))) &&
 			DatumGetBool(DirectFunctionCall2(numeric_le, number, limit)))
+		{
+			number = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
 			json_element(focus, NULL,
-						 DatumGetInt64(DirectFunctionCall1(numeric_int8,
-														   DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0)))));
+						 DatumGetInt64(DirectFunctionCall1(numeric_int8, number)));
+		}
 		else
 			rama_focus_nothing(focus, NULL);
 	}

@@ -120,8 +120,8 @@ number_to_json(Oid type, Datum datum, JsonbValue *json)
 
 	value = type == FLOAT4OID ? DatumGetFloat4(datum) : DatumGetFloat8(datum);
 	{
-		char	   *text = DatumGetCString(DirectFunctionCall1(type == FLOAT4OID ? float4out : float8out,
-															   datum));
+		PGFunction	out = type == FLOAT4OID ? float4out : float8out;
+		char	   *text = DatumGetCString(DirectFunctionCall1(out, datum));
 
 		/* Through text, as core does: the shortest that reads back the same. */
 		if (isnan(value) || isinf(value))
