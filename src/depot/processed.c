@@ -101,21 +101,11 @@ rama_progress_covers(const RamaDepot *depot, Relation depotrel,
 
 /* Does the snapshot see the event of this offset? */
 static bool
-is_visible(Relation depotrel, int64 offset, Snapshot snapshot)
+is_visible(const RamaDepot *depot, Relation depotrel, int64 offset, Snapshot snapshot)
 {
-	Relation	index = index_open(primary_key_index_compat(depotrel), AccessShareLock);
-	IndexScanDesc scan = index_beginscan_compat(depotrel, index, snapshot, 1);
-	TupleTableSlot *slot = table_slot_create(depotrel, NULL);
-	ScanKeyData key;
-	bool		found;
+	RamaProgress before = {.position = offset - 1};
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(offset));
-	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	ExecDropSingleTupleTableSlot(slot);
-	index_endscan(scan);
-	index_close(index, AccessShareLock);
-	return found;
+	return has_unprocessed(depot, depotrel, &before, offset - 1, offset, snapshot);
 }
 
 /*
@@ -141,7 +131,7 @@ rama_progress_reached(const RamaDepot *depot, Relation depotrel,
 	nholders = rama_sequence_holders(depot->sequence, &holders);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	reached = rama_progress_covers(depot, depotrel, progress, offset, snapshot);
-	if (reached && !is_visible(depotrel, offset, snapshot))
+	if (reached && !is_visible(depot, depotrel, offset, snapshot))
 	{
 		for (int i = 0; i < nholders; i++)
 			reached &= rama_finished_in_snapshot(holders[i].xid, snapshot);

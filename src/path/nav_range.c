@@ -238,31 +238,35 @@ rama_bind_map_range_to_end(RamaPath *path, RamaStep *step)
 	bind_amount(step, RAMA_MAP, true);
 }
 
-/* rama_bind_set_range() -- and so on: the same for sets. */
+/* rama_bind_set_range() -- As rama_bind_map_range(), for sets. */
 void
 rama_bind_set_range(RamaPath *path, RamaStep *step)
 {
 	bind_range(path, step, RAMA_SET);
 }
 
+/* rama_bind_set_range_from() -- As rama_bind_map_range_from(), for sets. */
 void
 rama_bind_set_range_from(RamaPath *path, RamaStep *step)
 {
 	bind_range_from(path, step, RAMA_SET);
 }
 
+/* rama_bind_set_range_to() -- As rama_bind_map_range_to(), for sets. */
 void
 rama_bind_set_range_to(RamaPath *path, RamaStep *step)
 {
 	bind_range_to(path, step, RAMA_SET);
 }
 
+/* rama_bind_set_range_from_start() -- As rama_bind_map_range_from_start(), for sets. */
 void
 rama_bind_set_range_from_start(RamaPath *path, RamaStep *step)
 {
 	bind_amount(step, RAMA_SET, false);
 }
 
+/* rama_bind_set_range_to_end() -- As rama_bind_map_range_to_end(), for sets. */
 void
 rama_bind_set_range_to_end(RamaPath *path, RamaStep *step)
 {

@@ -380,21 +380,6 @@ depend_on(Oid topology, Oid classid, Oid objid)
 }
 
 /*
- * rama_check_topology_owner() -- Error unless the relation is a topology
- * (42704) that the user owns (42501).
- */
-void
-rama_check_topology_owner(Oid relid)
-{
-	if (!rama_is_topology(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("\"%s\" is not a topology", rama_relation_name(relid)),
-				 errhint("The view rama.topologies lists the topologies.")));
-	rama_check_owner(relid);
-}
-
-/*
  * rama_topology_record_dependencies() -- Record again what a dump does not
  * carry: what the topology needs.
  */

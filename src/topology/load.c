@@ -45,6 +45,40 @@ rama_is_topology(Oid relid)
 	return rama_catalog_fetch("topology", relid, NULL) != NULL;
 }
 
+/* Error (42704) unless the relation is a topology. */
+static void
+check_topology(Oid relid)
+{
+	if (!rama_is_topology(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("\"%s\" is not a topology", rama_relation_name(relid)),
+				 errhint("The view rama.topologies lists the topologies.")));
+}
+
+/*
+ * rama_check_topology_owner() -- Error unless the relation is a topology
+ * (42704) that the user owns (42501).
+ */
+void
+rama_check_topology_owner(Oid relid)
+{
+	check_topology(relid);
+	rama_check_owner(relid);
+}
+
+/*
+ * rama_check_topology_reader() -- Error unless the relation is a topology
+ * (42704) that the user may SELECT from (42501).
+ */
+void
+rama_check_topology_reader(Oid relid)
+{
+	check_topology(relid);
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(relid));
+}
+
 static char *
 text_or_null(HeapTuple tuple, AttrNumber attno, TupleDesc desc)
 {

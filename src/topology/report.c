@@ -26,18 +26,6 @@
 PG_FUNCTION_INFO_V1(rama_topology_progress);
 PG_FUNCTION_INFO_V1(rama_topology_state);
 
-static void
-check_may_see(Oid relid)
-{
-	if (!rama_is_topology(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("\"%s\" is not a topology", rama_relation_name(relid)),
-				 errhint("The view rama.topologies lists the topologies.")));
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(relid));
-}
-
 /*
  * When was the first event after the position appended? False if there is
  * none that the snapshot sees.
@@ -75,7 +63,7 @@ rama_topology_progress(PG_FUNCTION_ARGS)
 	RamaTopologyState state;
 	RamaTopology *topology;
 
-	check_may_see(PG_GETARG_OID(0));
+	rama_check_topology_reader(PG_GETARG_OID(0));
 	InitMaterializedSRF(fcinfo, 0);
 	topology = rama_topology_load(PG_GETARG_OID(0), CurrentMemoryContext);
 	rama_state_read(topology->relid, &state);
@@ -117,7 +105,7 @@ rama_topology_state(PG_FUNCTION_ARGS)
 	RamaTopology *topology;
 	double		rate;
 
-	check_may_see(PG_GETARG_OID(0));
+	rama_check_topology_reader(PG_GETARG_OID(0));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	rama_state_read(PG_GETARG_OID(0), &state);

@@ -110,6 +110,8 @@ extern int64 rama_interval_us(const Interval *interval);
 
 /* load.c */
 extern bool rama_is_topology(Oid relid);
+extern void rama_check_topology_owner(Oid relid);
+extern void rama_check_topology_reader(Oid relid);
 extern bool rama_topology_uses(const RamaTopology *topology, Oid relid);
 extern RamaTopology *rama_topology_load(Oid relid, MemoryContext parent);
 extern void rama_topology_free(RamaTopology *topology);
@@ -141,7 +143,6 @@ extern void rama_estimate_init(void);
 extern TimestampTz rama_failure_record(RamaTopology *topology, const ErrorData *error);
 
 /* define.c */
-extern void rama_check_topology_owner(Oid relid);
 extern void rama_topology_record_dependencies(Oid relid);
 
 /* start.c */

@@ -138,14 +138,8 @@ rama_wait(PG_FUNCTION_ARGS)
 				 errmsg("arguments \"topology\" and \"timeout\" must not be null")));
 	rama_require_primary("rama.wait()");
 	rama_require_preload("rama.wait()");
+	rama_check_topology_reader(relid);
 	topology = rama_topology_load(relid, CurrentMemoryContext);
-	if (topology == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("\"%s\" is not a topology", rama_relation_name(relid)),
-				 errhint("The view rama.topologies lists the topologies.")));
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(relid));
 	targets = make_targets(topology, has_up_to, has_up_to ? PG_GETARG_INT64(1) : 0, depot);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	deadline = GetCurrentTimestamp() + rama_interval_us(PG_GETARG_INTERVAL_P(3));
