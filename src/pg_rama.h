@@ -18,6 +18,9 @@
 
 #define RAMA_SCHEMA "rama"
 
+/* The trigger that keeps hands off depots, PStates and topologies. */
+#define RAMA_GUARD_TRIGGER "rama_guard"
+
 /* Settings, guc.c */
 extern bool rama_enabled;
 extern int	rama_workers;

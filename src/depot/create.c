@@ -21,7 +21,7 @@
 
 PG_FUNCTION_INFO_V1(rama_create_depot);
 PG_FUNCTION_INFO_V1(rama_drop_depot);
-PG_FUNCTION_INFO_V1(rama_refuse_change);
+PG_FUNCTION_INFO_V1(rama_guard_depot);
 
 /* Columns of rama.depot */
 #define Anum_depot_depot 1
@@ -149,11 +149,11 @@ rama_drop_depot(PG_FUNCTION_ARGS)
 }
 
 /*
- * rama_refuse_change() -- Statement trigger of depots: events are not
+ * rama_guard_depot() -- Statement trigger of depots: events are not
  * changed (0A000).
  */
 Datum
-rama_refuse_change(PG_FUNCTION_ARGS)
+rama_guard_depot(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
@@ -214,8 +214,8 @@ make_depot(Oid nspid, const char *relname, const char *columns,
 	run(definition);
 	run(psprintf("ALTER SEQUENCE %s OWNED BY %s.%s", sequence, table, RAMA_OFFSET_COLUMN));
 	run(psprintf("CREATE TRIGGER %s BEFORE UPDATE OR DELETE OR TRUNCATE ON %s "
-				 "FOR EACH STATEMENT EXECUTE FUNCTION %s.refuse_change()",
-				 RAMA_DEPOT_TRIGGER, table, RAMA_SCHEMA));
+				 "FOR EACH STATEMENT EXECUTE FUNCTION %s.guard_depot()",
+				 RAMA_GUARD_TRIGGER, table, RAMA_SCHEMA));
 	SPI_finish();
 
 	relid = get_relname_relid(relname, nspid);

@@ -112,12 +112,12 @@ refuse_constraint(Oid relid, const char *name)
 static void
 refuse_trigger(Oid relid, const char *name)
 {
-	if ((name != NULL && strcmp(name, RAMA_DEPOT_TRIGGER) != 0) || !rama_is_active())
+	if ((name != NULL && strcmp(name, RAMA_GUARD_TRIGGER) != 0) || !rama_is_active())
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot alter trigger \"%s\" of depot \"%s\"",
-					RAMA_DEPOT_TRIGGER, rama_relation_name(relid)),
+					RAMA_GUARD_TRIGGER, rama_relation_name(relid)),
 			 errdetail("The trigger belongs to the depot.")));
 }
 
@@ -232,7 +232,7 @@ check_rename(RenameStmt *stmt)
 			 strcmp(stmt->subname, RAMA_DEPOT_CHECK) == 0)
 		refuse_constraint(relid, stmt->subname);
 	else if (stmt->renameType == OBJECT_TRIGGER &&
-			 strcmp(stmt->subname, RAMA_DEPOT_TRIGGER) == 0)
+			 strcmp(stmt->subname, RAMA_GUARD_TRIGGER) == 0)
 		refuse_trigger(relid, stmt->subname);
 }
 

@@ -29,7 +29,6 @@
 #define RAMA_APPENDED_AT_COLUMN "_appended_at"
 #define RAMA_PARTITION_COLUMN "_partition"
 #define RAMA_DEPOT_CHECK "rama_managed"
-#define RAMA_DEPOT_TRIGGER "rama_append_only"
 
 /* A row of rama.depot, with the attribute numbers of the managed columns. */
 typedef struct RamaDepot

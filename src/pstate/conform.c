@@ -73,7 +73,7 @@ is_guard(Trigger *trigger)
 	char	   *nspname = get_namespace_name(get_func_namespace(trigger->tgfoid));
 
 	return strcmp(trigger->tgname, RAMA_GUARD_TRIGGER) == 0 &&
-		function && strcmp(function, "pstate_guard") == 0 &&
+		function && strcmp(function, "guard_pstate") == 0 &&
 		nspname && strcmp(nspname, RAMA_SCHEMA) == 0 &&
 		(trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
 		 trigger->tgenabled == TRIGGER_FIRES_ALWAYS);

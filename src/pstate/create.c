@@ -172,7 +172,7 @@ create_tables(RamaPState *pstate, Oid nspid)
 			run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
 		run_ddl(psprintf("CREATE TRIGGER " RAMA_GUARD_TRIGGER
 						 " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s"
-						 " FOR EACH STATEMENT EXECUTE FUNCTION " RAMA_SCHEMA ".pstate_guard()",
+						 " FOR EACH STATEMENT EXECUTE FUNCTION " RAMA_SCHEMA ".guard_pstate()",
 						 name));
 	}
 }

@@ -13,7 +13,7 @@
 #include "pstate/pstate.h"
 #include "utils/rel.h"
 
-PG_FUNCTION_INFO_V1(rama_pstate_guard);
+PG_FUNCTION_INFO_V1(rama_guard_pstate);
 
 /* The root of the PState that a table belongs to, or InvalidOid. */
 Oid
@@ -44,11 +44,11 @@ statement(TriggerEvent event)
 }
 
 /*
- * rama_pstate_guard() -- Trigger function: error 55000 naming the owner, or
+ * rama_guard_pstate() -- Trigger function: error 55000 naming the owner, or
  * 0A000, unless the database is inactive, as during a restore.
  */
 Datum
-rama_pstate_guard(PG_FUNCTION_ARGS)
+rama_guard_pstate(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	Oid			root;

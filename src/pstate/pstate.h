@@ -156,7 +156,6 @@ extern void rama_layout_check(RamaPState *pstate);
 extern Oid	rama_pstate_root_of(Oid relid);
 
 /* create.c */
-#define RAMA_GUARD_TRIGGER "rama_guard"
 extern void rama_pstate_record_dependencies(Oid relid);
 
 /* bind.c: the schema tree over its tables, kept per session, made anew after

@@ -129,3 +129,13 @@ CREATE FUNCTION rama.value(pg_catalog.jsonb) RETURNS rama.value
 AS 'MODULE_PATHNAME', 'rama_value_of_jsonb' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION rama.value(pg_catalog.jsonb) IS 'Implicit cast: the argument as a value for the path functions.';
 CREATE CAST (pg_catalog.jsonb AS rama.value) WITH FUNCTION rama.value(pg_catalog.jsonb) AS IMPLICIT;
+
+DO $$
+DECLARE
+	source regtype;
+BEGIN
+	FOR source IN SELECT castsource FROM pg_catalog.pg_cast WHERE casttarget = 'rama.value'::regtype LOOP
+		EXECUTE pg_catalog.format('COMMENT ON CAST (%s AS rama.value) IS %L', source,
+			'implicit: a key or value of a path function');
+	END LOOP;
+END $$;

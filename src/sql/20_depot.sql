@@ -21,9 +21,9 @@ AS 'MODULE_PATHNAME', 'rama_partition_of' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION rama.partition_of(int, "any") IS
 'The partition, from 0, of an event whose partition_by has these values: a hash that never changes, the same for equal integers of any type. Errors: 22023 for a number of partitions below 1 or above 32767.';
 
-CREATE FUNCTION rama.refuse_change() RETURNS trigger
-AS 'MODULE_PATHNAME', 'rama_refuse_change' LANGUAGE C;
-COMMENT ON FUNCTION rama.refuse_change() IS
+CREATE FUNCTION rama.guard_depot() RETURNS trigger
+AS 'MODULE_PATHNAME', 'rama_guard_depot' LANGUAGE C;
+COMMENT ON FUNCTION rama.guard_depot() IS
 'Statement trigger of depots: refuses UPDATE, DELETE and TRUNCATE (0A000).';
 
 CREATE FUNCTION rama.create_depot(name text, columns text DEFAULT 'data jsonb',

@@ -18,10 +18,10 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION rama.format_schema(text) IS
 'A PState schema as the parser understood it, without a look at its types. Errors: 42601.';
 
-CREATE FUNCTION rama.pstate_guard()
-RETURNS trigger AS 'MODULE_PATHNAME', 'rama_pstate_guard'
+CREATE FUNCTION rama.guard_pstate()
+RETURNS trigger AS 'MODULE_PATHNAME', 'rama_guard_pstate'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION rama.pstate_guard() IS
+COMMENT ON FUNCTION rama.guard_pstate() IS
 'Trigger function on the tables of PStates: refuses DML by hand. Errors: 55000 (owned by a topology), 0A000.';
 
 CREATE FUNCTION rama.pstate_schema(pstate regclass)

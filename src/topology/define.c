@@ -210,7 +210,7 @@ create_table(Oid nspid, const char *relname)
 	SPI_connect();
 	run_utility(sql.data);
 	run_utility(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", qualified));
-	run_utility(psprintf("CREATE TRIGGER rama_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
+	run_utility(psprintf("CREATE TRIGGER " RAMA_GUARD_TRIGGER " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
 						 "FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_topology()", qualified));
 	for (int i = 0; i < (int) lengthof(state_columns); i++)
 		run_utility(psprintf("COMMENT ON COLUMN %s.%s IS %s", qualified,
