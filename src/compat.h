@@ -13,6 +13,12 @@
 #error "pg_rama requires PostgreSQL 15 or later"
 #endif
 
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -20,15 +26,32 @@
 
 /* 16 replaced the per-catalog ownership and ACL functions by generic ones. */
 #if PG_VERSION_NUM >= 160000
-#define rama_relation_ownercheck(relid, roleid) \
-	object_ownercheck(RelationRelationId, (relid), (roleid))
 #define rama_function_aclcheck(funcid, roleid, mode) \
 	object_aclcheck(ProcedureRelationId, (funcid), (roleid), (mode))
 #define rama_namespace_aclcheck(nspid, roleid, mode) \
 	object_aclcheck(NamespaceRelationId, (nspid), (roleid), (mode))
 #else
-#define rama_relation_ownercheck(relid, roleid) \
-	pg_class_ownercheck((relid), (roleid))
+static inline bool
+object_ownercheck(Oid classid, Oid objid, Oid roleid)
+{
+	switch (classid)
+	{
+		case RelationRelationId:
+			return pg_class_ownercheck(objid, roleid);
+		case NamespaceRelationId:
+			return pg_namespace_ownercheck(objid, roleid);
+		case ProcedureRelationId:
+			return pg_proc_ownercheck(objid, roleid);
+		case TypeRelationId:
+			return pg_type_ownercheck(objid, roleid);
+		case ExtensionRelationId:
+			return pg_extension_ownercheck(objid, roleid);
+		case DatabaseRelationId:
+			return pg_database_ownercheck(objid, roleid);
+		default:
+			elog(ERROR, "no ownership check for catalog %u", classid);
+	}
+}
 #define rama_function_aclcheck(funcid, roleid, mode) \
 	pg_proc_aclcheck((funcid), (roleid), (mode))
 #define rama_namespace_aclcheck(nspid, roleid, mode) \
@@ -52,14 +75,6 @@
 #define stringToQualifiedNameList_compat(s) stringToQualifiedNameList((s), NULL)
 #else
 #define stringToQualifiedNameList_compat(s) stringToQualifiedNameList(s)
-#endif
-
-#if PG_VERSION_NUM >= 160000
-#define rama_database_ownercheck(dbid, roleid) \
-	object_ownercheck(DatabaseRelationId, (dbid), (roleid))
-#else
-#define rama_database_ownercheck(dbid, roleid) \
-	pg_database_ownercheck((dbid), (roleid))
 #endif
 
 /* 16: soft errors also for names of types. */

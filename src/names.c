@@ -50,7 +50,7 @@ rama_quoted_relation_name(Oid relid)
 void
 rama_check_owner(Oid relid)
 {
-	if (!rama_relation_ownercheck(relid, GetUserId()))
+	if (!object_ownercheck(RelationRelationId, relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
 }
 

@@ -171,7 +171,7 @@ rama_activate(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	rama_require_primary("rama.activate()");
-	if (!rama_database_ownercheck(MyDatabaseId, GetUserId()))
+	if (!object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_DATABASE,
 					   get_database_name(MyDatabaseId));
 	if (rama_is_active())

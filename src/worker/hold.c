@@ -13,13 +13,17 @@
 #include "worker/worker.h"
 
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "parser/parse_func.h"
+#include "parser/parse_type.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -50,32 +54,104 @@ is_ours(Oid relid)
 		rama_catalog_fetch("topology", relid, NULL);
 }
 
+/*
+ * The object that a DROP names, without a lock on it: only a hint, since it
+ * may be another one when the statement looks. InvalidOid if it is not there,
+ * or of a kind that no topology can depend on.
+ */
+static ObjectAddress
+dropped_object(ObjectType type, Node *name)
+{
+	ObjectAddress address = InvalidObjectAddress;
+
+	switch (type)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_VIEW:
+		case OBJECT_MATVIEW:
+		case OBJECT_FOREIGN_TABLE:
+		case OBJECT_SEQUENCE:
+			ObjectAddressSet(address, RelationRelationId,
+							 RangeVarGetRelid(makeRangeVarFromNameList(castNode(List, name)),
+											  NoLock, true));
+			break;
+		case OBJECT_FUNCTION:
+		case OBJECT_PROCEDURE:
+		case OBJECT_ROUTINE:
+		case OBJECT_AGGREGATE:
+			ObjectAddressSet(address, ProcedureRelationId,
+							 LookupFuncWithArgs(type, castNode(ObjectWithArgs, name), true));
+			break;
+		case OBJECT_TYPE:
+		case OBJECT_DOMAIN:
+			ObjectAddressSet(address, TypeRelationId,
+							 LookupTypeNameOid(NULL, castNode(TypeName, name), true));
+			break;
+		case OBJECT_SCHEMA:
+			ObjectAddressSet(address, NamespaceRelationId,
+							 get_namespace_oid(strVal(name), true));
+			break;
+		case OBJECT_EXTENSION:
+			ObjectAddressSet(address, ExtensionRelationId,
+							 get_extension_oid(strVal(name), true));
+			break;
+		default:
+			break;
+	}
+	return address;
+}
+
+/*
+ * Does a DROP that the user may run reach a topology, as far as one can see
+ * before it runs?
+ */
 static bool
 drops_ours(DropStmt *stmt)
 {
 	ListCell   *lc;
 
-	/* Whatever it names, it may reach a topology. */
-	if (stmt->behavior == DROP_CASCADE)
-		return true;
-	switch (stmt->removeType)
+	foreach(lc, stmt->objects)
 	{
-		case OBJECT_SCHEMA:
-		case OBJECT_EXTENSION:
-			return true;
-		case OBJECT_TABLE:
-			foreach(lc, stmt->objects)
-			{
-				RangeVar   *name = makeRangeVarFromNameList(lfirst(lc));
-				Oid			relid = RangeVarGetRelid(name, NoLock, true);
+		ObjectAddress object = dropped_object(stmt->removeType, lfirst(lc));
+		bool		reaches = stmt->behavior == DROP_CASCADE ||
+			object.classId == NamespaceRelationId ||
+			object.classId == ExtensionRelationId ||
+			(object.classId == RelationRelationId && is_ours(object.objectId));
 
-				if (OidIsValid(relid) && is_ours(relid))
-					return true;
-			}
-			return false;
-		default:
+		/* Schema owners may drop what is in their schema, too. */
+		if (OidIsValid(object.objectId) && reaches &&
+			(object_ownercheck(object.classId, object.objectId, GetUserId()) ||
+			 (OidIsValid(get_object_namespace(&object)) &&
+			  object_ownercheck(NamespaceRelationId, get_object_namespace(&object), GetUserId()))))
+			return true;
+	}
+	return false;
+}
+
+/* May the user drop what these roles own? */
+static bool
+may_drop_owned(DropOwnedStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->roles)
+	{
+		Oid			role = get_rolespec_oid(lfirst(lc), true);
+
+		if (!OidIsValid(role) || !has_privs_of_role(GetUserId(), role))
 			return false;
 	}
+	return true;
+}
+
+/*
+ * May the user run DDL on this database: own it, or copy it?
+ */
+static bool
+may_use_database(Node *parsetree, Oid database)
+{
+	return object_ownercheck(DatabaseRelationId, database, GetUserId()) &&
+		(!IsA(parsetree, CreatedbStmt) || have_createdb_privilege());
 }
 
 static const char *
@@ -105,7 +181,8 @@ sets_tablespace(AlterDatabaseStmt *stmt)
 }
 
 /*
- * Which database has to be held for a statement, and how?
+ * Which database has to be held for a statement, and how? None for a
+ * statement that the user may not run: it must not cancel anybody's batches.
  */
 static HoldTarget
 hold_for(Node *parsetree)
@@ -121,7 +198,7 @@ hold_for(Node *parsetree)
 			return OidIsValid(get_extension_oid("pg_rama", true)) &&
 				drops_ours((DropStmt *) parsetree) ? here : none;
 		case T_DropOwnedStmt:
-			return here;
+			return may_drop_owned((DropOwnedStmt *) parsetree) ? here : none;
 		case T_DropdbStmt:
 			name = ((DropdbStmt *) parsetree)->dbname;
 			break;
@@ -142,7 +219,8 @@ hold_for(Node *parsetree)
 	if (name == NULL)
 		return none;
 	other.database = get_database_oid(name, true);
-	return OidIsValid(other.database) ? other : none;
+	return OidIsValid(other.database) && may_use_database(parsetree, other.database) ?
+		other : none;
 }
 
 /*

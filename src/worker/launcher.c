@@ -254,10 +254,18 @@ count_workers(Oid database, Oid owner, RamaTopologyKind kind)
 	return n;
 }
 
+/* Has a group without worker something to do? */
+static bool
+is_wanted(RamaGroup *group, TimestampTz now)
+{
+	return pg_atomic_read_u32(&group->wanted) != 0 || group->due_at <= now;
+}
+
 /*
- * The group that most needs one more worker: first those without any, and
- * with events before those without; then those with more topologies than
- * workers. NULL where none does. The caller holds the lock.
+ * The group that most needs one more worker: first those without any, and of
+ * these the ones that have something to do, whose worker left longest ago;
+ * then those with more topologies than workers. NULL where none does. The
+ * caller holds the lock.
  */
 static RamaGroup *
 neediest_group(TimestampTz now, TimestampTz *next)
@@ -287,8 +295,8 @@ neediest_group(TimestampTz now, TimestampTz *next)
 		if (workers > 0)
 			need = (double) group->ntopologies / workers;
 		else
-			need = pg_atomic_read_u32(&group->wanted) != 0 ? 2e9 : 1e9;
-		if (need > best_need)
+			need = is_wanted(group, now) ? 2e9 : 1e9;
+		if (need > best_need || (need == best_need && group->left_at < best->left_at))
 		{
 			best = group;
 			best_need = need;
@@ -382,11 +390,16 @@ ask_for_places(TimestampTz now)
 		RamaGroup  *group = &rama_shared->groups[i];
 		RamaSlot   *slot;
 
-		if (!OidIsValid(group->database) || pg_atomic_read_u32(&group->wanted) == 0 ||
+		if (!OidIsValid(group->database) ||
 			count_workers(group->database, group->owner, group->kind) > 0 ||
 			count_workers(group->database, InvalidOid, RAMA_STREAM) < rama_workers ||
 			somebody_leaves(group->database))
 			continue;
+		if (!is_wanted(group, now))
+		{
+			next = Min(next, group->due_at);
+			continue;
+		}
 		slot = dispensable_worker(group->database, now);
 		if (slot)
 		{

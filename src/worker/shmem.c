@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+#include "utils/timestamp.h"
 
 RamaShared *rama_shared = NULL;
 
@@ -134,6 +135,8 @@ make_group(Oid database, Oid owner, RamaTopologyKind kind)
 		unused->owner = owner;
 		unused->kind = kind;
 		unused->ntopologies = 0;
+		unused->due_at = DT_NOEND;
+		unused->left_at = 0;
 		unused->retry_at = 0;
 		pg_atomic_write_u64(&unused->depots, 0);
 		pg_atomic_write_u32(&unused->wanted, 1);

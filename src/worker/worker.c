@@ -44,9 +44,11 @@ typedef struct Duty
 static RamaSlot *my_slot = NULL;
 static Duty *duties = NULL;
 static int	nduties = 0;
+static TimestampTz next_due = 0;	/* when there is something to do, 0: now */
 
 static void attach(Datum arg, pqsigfunc on_interrupt);
 static void relcache_callback(Datum arg, Oid relid);
+static void clear_group(void);
 static void reload_duties(void);
 static bool run_duties(TimestampTz *next);
 static bool is_due(Duty *duty, TimestampTz now, TimestampTz *next);
@@ -63,6 +65,7 @@ rama_worker_main(Datum arg)
 {
 	attach(arg, StatementCancelHandler);
 	pgstat_report_appname("pg_rama");
+	clear_group();
 
 	reload_duties();
 	for (;;)
@@ -85,6 +88,7 @@ rama_worker_main(Datum arg)
 			proc_exit(0);
 
 		idle = run_duties(&next);
+		next_due = idle ? next : 0;
 		if (should_leave())
 			proc_exit(0);
 		if (idle)
@@ -101,25 +105,24 @@ rama_worker_main(Datum arg)
 }
 
 /*
- * Give the slot back. What is left to do makes the group wanted, so that the
- * launcher finds it a worker again.
+ * Give the slot back. The group wants a worker again when the next of its
+ * topologies is due.
  */
 static void
 detach(int code, Datum arg)
 {
 	RamaGroup  *group;
-	bool		wanted = code != 0;
 
-	for (int i = 0; i < nduties; i++)
-		wanted |= duties[i].wanted;
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
 	group = rama_group_slot(my_slot->database, my_slot->owner, my_slot->kind);
 	if (group)
 	{
 		/* A commit sets the slot's bits first, then looks at the group. */
 		pg_atomic_exchange_u32(&group->wanted, 0);
-		if (wanted || pg_atomic_read_u64(&my_slot->wanted) != 0)
+		if (pg_atomic_read_u64(&my_slot->wanted) != 0)
 			pg_atomic_write_u32(&group->wanted, 1);
+		group->due_at = next_due;
+		group->left_at = GetCurrentTimestamp();
 		if (code != 0 || nduties == 0)
 			group->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														  RAMA_RETRY_MS);
@@ -162,6 +165,22 @@ attach(Datum arg, pqsigfunc on_interrupt)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(my_slot->database, InvalidOid, 0);
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+}
+
+/* From now on this worker sees to what its group wants. */
+static void
+clear_group(void)
+{
+	RamaGroup  *group;
+
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	group = rama_group_slot(my_slot->database, my_slot->owner, my_slot->kind);
+	if (group)
+	{
+		pg_atomic_exchange_u32(&group->wanted, 0);
+		group->due_at = DT_NOEND;
+	}
+	LWLockRelease(rama_shared->lock);
 }
 
 /* A relation has changed: the topologies that use it are stale. */

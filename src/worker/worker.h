@@ -40,6 +40,8 @@ typedef struct RamaGroup
 	int			ntopologies;	/* that are not paused */
 	pg_atomic_uint64 depots;	/* rama_depot_bit()s of what they read */
 	pg_atomic_uint32 wanted;	/* events came and no worker was there */
+	TimestampTz due_at;			/* wants a worker then, though no event comes */
+	TimestampTz left_at;		/* when its last worker left */
 	TimestampTz retry_at;		/* do not start a worker before */
 } RamaGroup;
 
