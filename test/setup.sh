@@ -37,7 +37,7 @@ rama_packages()
 	[ ${#missing[@]} = 0 ] && return
 	echo "installing ${missing[*]}"
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-	# The packaged cluster is not wanted: servers here are private ones.
+	# The package makes and starts a cluster of its own; it is not used here.
 	as_root env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
@@ -65,6 +65,17 @@ rama_build()
 	export RAMA_BIN
 }
 
+# Builds the client programs of test/load that are named.
+rama_programs()
+{
+	local p dir=$RAMA_WORK/build/test/load
+
+	for p in "$@"; do
+		gcc -O2 -Wall -Wextra -Werror -I"$(/usr/bin/pg_config --includedir)" \
+			-o "$dir/$p" "$dir/$p.c" -lpq
+	done
+}
+
 rama_setup()
 {
 	RAMA_WORK=${1:-$(mktemp -d /tmp/pg_rama.XXXXXX)}
@@ -85,4 +96,42 @@ rama_server_conf()
 	max_connections = 100
 	log_line_prefix = '%m [%p] %b '
 	CONF
+}
+
+# rama_server_start DIR [SETTING...]
+# Starts the server of $DIR/data, made at first use. Its socket is in DIR, and
+# open to its own account (and root) only.
+rama_server_start()
+{
+	local dir=$1
+	shift
+
+	cd "$dir"
+	if [ ! -e "$dir/data/PG_VERSION" ]; then
+		as_user "$RAMA_BIN/initdb" -D "$dir/data" -U postgres -A trust \
+			-E UTF8 --no-locale >/dev/null
+		{
+			rama_server_conf
+			echo "unix_socket_directories = '$dir'"
+			echo "unix_socket_permissions = 0700"
+			echo "port = 5432"
+			for setting in "$@"; do echo "$setting"; done
+		} | as_user tee -a "$dir/data/postgresql.conf" >/dev/null
+	fi
+	as_user "$RAMA_BIN/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w start >/dev/null ||
+		{ tail -n 20 "$dir/server.log" >&2; return 1; }
+}
+
+rama_server_stop()
+{
+	as_user "$RAMA_BIN/pg_ctl" -D "$1/data" -m fast -w stop >/dev/null
+}
+
+# rama_psql DIR DATABASE [ARGUMENTS...]
+rama_psql()
+{
+	local dir=$1 dbname=$2
+	shift 2
+
+	as_user "$RAMA_BIN/psql" -X -q -v ON_ERROR_STOP=1 -h "$dir" -U postgres -d "$dbname" "$@"
 }

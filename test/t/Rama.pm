@@ -1,0 +1,208 @@
+# What the TAP tests share: servers with the library preloaded, and the
+# recorders whose tables show what a topology saw.
+package Rama;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+our @EXPORT = qw(rama_node rama_conf program sqlstate_is succeeds_within
+  figure soak eventually start_sql create_recorders wait_recorders
+  violations_are);
+
+# True when the long form of the tests is asked for: test/run --soak.
+sub soak
+{
+	return $ENV{RAMA_SOAK} ? 1 : 0;
+}
+
+# A number worth reading; test/run prints these lines.
+sub figure
+{
+	my ($text) = @_;
+
+	note("figure: $text");
+	return;
+}
+
+sub rama_conf
+{
+	return q{
+shared_preload_libraries = 'pg_rama'
+log_statement = none
+max_connections = 60
+max_worker_processes = 24
+max_prepared_transactions = 40
+shared_buffers = 32MB
+autovacuum_naptime = 5s
+};
+}
+
+# A started server with pg_rama in database postgres.
+sub rama_node
+{
+	my ($name, %options) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(%{ $options{init} // {} });
+	$node->append_conf('postgresql.conf', rama_conf());
+	$node->append_conf('postgresql.conf', $options{conf}) if $options{conf};
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION pg_rama');
+	return $node;
+}
+
+# The path of a program of test/load; test/run has built it.
+sub program
+{
+	my ($name) = @_;
+	my $path = "$ENV{RAMA_SRC}/test/load/$name";
+
+	die "$path is not built" unless -x $path;
+	return $path;
+}
+
+# The statement fails with this SQLSTATE.
+sub sqlstate_is
+{
+	my ($node, $dbname, $sql, $sqlstate, $name, %params) = @_;
+	my ($rc, $stdout, $stderr) = $node->psql($dbname, $sql,
+		extra_params => [ '-v', 'VERBOSITY=sqlstate' ], %params);
+	my ($got) = $stderr =~ /ERROR:\s+([0-9A-Z]{5})/;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($got // "no error: $stdout$stderr", $sqlstate, $name);
+}
+
+# The statement succeeds, and in time.
+sub succeeds_within
+{
+	my ($node, $dbname, $sql, $seconds, $name) = @_;
+	my $start = time;
+	my $timed_out = 0;
+	my ($rc, $stdout, $stderr) = $node->psql($dbname, $sql,
+		timeout => 60, timed_out => \$timed_out);
+	my $took = time - $start;
+	my $ok = !$timed_out && $rc == 0 && $took < $seconds;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	ok($ok, $name);
+	diag(sprintf("took %.1f s, exit %s: %s%s", $took, $rc // 'none',
+			$stdout // '', $stderr // '')) unless $ok;
+	return $ok ? sprintf('%.2f', $took) : undef;
+}
+
+# Waits until the query yields true, or dies.
+sub eventually
+{
+	my ($node, $dbname, $query) = @_;
+
+	$node->poll_query_until($dbname, $query)
+	  or die "never came true: $query";
+	return;
+}
+
+# Runs SQL in the background; finish() the result.
+sub start_sql
+{
+	my ($node, $dbname, $sql) = @_;
+	my ($out, $err) = ('', '');
+
+	return IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr($dbname), '-c', $sql ],
+		'>', \$out, '2>', \$err);
+}
+
+# The depot "events", which the program writers fills, and topologies that
+# record what they see into the tables seen_NAME, in the order in which they
+# see it: a stream, and microbatches of different sizes.
+sub create_recorders
+{
+	my ($node, $dbname, %options) = @_;
+	my $extra = $options{handler} // '';
+
+	$node->safe_psql($dbname, qq{
+BEGIN;
+SELECT rama.create_depot('events',
+	'id bigint NOT NULL, writer int NOT NULL, cause bigint, kind text',
+	partition_by => 'writer', partitions => 4);
+CREATE TABLE seen_stream (ord bigserial, batch bigint, at bigint, id bigint);
+CREATE TABLE seen_small (LIKE seen_stream INCLUDING ALL);
+ALTER TABLE seen_small ALTER ord SET DEFAULT nextval('seen_stream_ord_seq');
+CREATE TABLE seen_large (LIKE seen_small INCLUDING ALL);
+CREATE TABLE seen_naive (LIKE seen_small INCLUDING ALL);
+
+CREATE FUNCTION record(e events) RETURNS void LANGUAGE plpgsql AS \$\$
+BEGIN
+	INSERT INTO seen_stream (batch, at, id) VALUES (rama.batch_id(), e._offset, e.id);
+END \$\$;
+
+SELECT rama.create_topology('see_stream', 'stream', 'events', each => 'record');
+SELECT rama.create_topology('see_small', 'microbatch', 'events',
+	sql => 'INSERT INTO seen_small (batch, at, id) SELECT rama.batch_id(), _offset, id FROM batch',
+	options => '{"batch_max": 20, "interval": "5 ms"}');
+SELECT rama.create_topology('see_large', 'microbatch', 'events',
+	sql => 'INSERT INTO seen_large (batch, at, id) SELECT rama.batch_id(), _offset, id FROM batch',
+	options => '{"batch_max": 5000}');
+COMMIT;
+
+-- What is wrong with the record in a table, compared with the depot.
+CREATE FUNCTION violations(seen regclass, OUT missing bigint, OUT doubled bigint,
+	OUT not_in_depot bigint, OUT out_of_order bigint, OUT before_cause bigint)
+LANGUAGE plpgsql AS \$\$
+BEGIN
+	EXECUTE format('CREATE TEMP TABLE s ON COMMIT DROP AS SELECT * FROM %s', seen);
+	CREATE TEMP TABLE e ON COMMIT DROP AS SELECT id, cause, _offset FROM events;
+	ANALYZE s, e;
+	SELECT count(*) INTO missing FROM e LEFT JOIN s ON at = _offset WHERE at IS NULL;
+	SELECT count(*) - count(DISTINCT at) INTO doubled FROM s;
+	SELECT count(*) INTO not_in_depot FROM s LEFT JOIN e ON at = _offset AND s.id = e.id
+		WHERE _offset IS NULL;
+	SELECT count(*) INTO out_of_order
+		FROM (SELECT at, lag(at) OVER (PARTITION BY batch ORDER BY ord) AS before FROM s) x
+		WHERE before >= at;
+	SELECT count(*) INTO before_cause
+		FROM e JOIN s ON s.at = e._offset
+		JOIN e c ON c.id = e.cause LEFT JOIN s sc ON sc.at = c._offset
+		WHERE sc.ord IS NULL OR sc.ord >= s.ord;
+	DROP TABLE s, e;
+END \$\$;
+});
+	return;
+}
+
+# Waits until the recorders have processed all that is committed.
+sub wait_recorders
+{
+	my ($node, $dbname, $timeout) = @_;
+
+	foreach my $topology (qw(see_stream see_small see_large))
+	{
+		my $done = $node->safe_psql($dbname,
+			"SELECT rama.wait('$topology', timeout => '$timeout')");
+
+		diag($node->safe_psql($dbname, "SELECT s::text FROM rama.status s"))
+		  unless $done eq 't';
+		die "$topology did not catch up" unless $done eq 't';
+	}
+	return;
+}
+
+# The five counts of violations(), joined by "|".
+sub violations_are
+{
+	my ($node, $dbname, $table, $expected, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is(
+		$node->safe_psql($dbname, "SELECT * FROM violations('$table')"),
+		$expected, $name);
+}
+
+1;
