@@ -136,6 +136,24 @@ SELECT (SELECT count(*) FROM rama.topology) + (SELECT count(*) FROM rama.depot)
 	+ (SELECT count(*) FROM rama.pstate) + (SELECT count(*) FROM rama.source)}),
 	'0', 'no catalog row is left of what was dropped');
 
+# Who may not drop anything cannot stop anybody's batch by trying.
+create_module('objects', 'u');
+begin_nap('objects', 'u');
+my $log_end = -s $node->logfile;
+$node->safe_psql('postgres', 'CREATE ROLE nobody');
+foreach my $try (
+	'DROP SCHEMA u CASCADE', 'DROP TABLE u.naps CASCADE', 'DROP TABLE u.napping', 'DROP FUNCTION u.nap CASCADE',
+	'DROP EXTENSION pg_rama CASCADE',
+	q{SELECT rama.drop_topology('u.napping')}, 'DROP DATABASE other', 'ALTER DATABASE other RENAME TO mine',
+	'CREATE DATABASE mine TEMPLATE other')
+{
+	$node->psql('objects', "SET ROLE nobody; SET statement_timeout = '3s'; $try");
+}
+unlike(slurp_file($node->logfile, $log_end), qr/due to user request|administrator command/,
+	'DDL that a role may not run disturbs no batch');
+others_go_on('attempts at DDL');
+dropped('objects', 'DROP SCHEMA u CASCADE');
+
 # RESTRICT means what it says.
 create_module('objects', 'r');
 sqlstate_is($node, 'objects', 'DROP TABLE r.events', '2BP01', 'DROP TABLE of a depot that a topology reads needs CASCADE');
