@@ -12,8 +12,10 @@
  */
 #include "worker/worker.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -25,6 +27,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* How long to wait for the workers of a database to end. */
@@ -102,8 +105,57 @@ dropped_object(ObjectType type, Node *name)
 }
 
 /*
- * Does a DROP that the user may run reach a topology, as far as one can see
- * before it runs?
+ * Do a depot, a PState or a topology depend on one of these objects, which
+ * the query in "start" gives as (classid, objid)?
+ */
+static bool
+reaches_ours(const char *start, int nargs, Oid *types, Datum *args)
+{
+	bool		found = false;
+	char	   *sql = psprintf("WITH RECURSIVE d (classid, objid) AS (%s UNION "
+							   "SELECT p.classid, p.objid FROM pg_catalog.pg_depend p JOIN d "
+							   "ON p.refclassid OPERATOR(pg_catalog.=) d.classid "
+							   "AND p.refobjid OPERATOR(pg_catalog.=) d.objid) "
+							   "SELECT objid FROM d WHERE classid OPERATOR(pg_catalog.=) "
+							   "'pg_catalog.pg_class'::pg_catalog.regclass", start);
+
+	SPI_connect();
+	if (SPI_execute_with_args(sql, nargs, types, args, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not follow dependencies");
+	for (uint64 i = 0; !found && i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		found = is_ours(DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+													   SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	SPI_finish();
+	return found;
+}
+
+static bool
+object_reaches_ours(const ObjectAddress *object)
+{
+	Oid			types[2] = {OIDOID, OIDOID};
+	Datum		args[2] = {ObjectIdGetDatum(object->classId), ObjectIdGetDatum(object->objectId)};
+
+	return reaches_ours("SELECT $1, $2", 2, types, args);
+}
+
+/* Schema owners may drop what is in their schema, too. */
+static bool
+may_drop(const ObjectAddress *object)
+{
+	Oid			namespace = get_object_namespace(object);
+
+	return object_ownercheck(object->classId, object->objectId, GetUserId()) ||
+		(OidIsValid(namespace) &&
+		 object_ownercheck(NamespaceRelationId, namespace, GetUserId()));
+}
+
+/*
+ * Does a DROP that the user may run drop a depot, a PState or a topology, as
+ * far as one can see before it runs?
  */
 static bool
 drops_ours(DropStmt *stmt)
@@ -113,45 +165,70 @@ drops_ours(DropStmt *stmt)
 	foreach(lc, stmt->objects)
 	{
 		ObjectAddress object = dropped_object(stmt->removeType, lfirst(lc));
-		bool		reaches = stmt->behavior == DROP_CASCADE ||
-			object.classId == NamespaceRelationId ||
-			object.classId == ExtensionRelationId ||
-			(object.classId == RelationRelationId && is_ours(object.objectId));
 
-		/* Schema owners may drop what is in their schema, too. */
-		if (OidIsValid(object.objectId) && reaches &&
-			(object_ownercheck(object.classId, object.objectId, GetUserId()) ||
-			 (OidIsValid(get_object_namespace(&object)) &&
-			  object_ownercheck(NamespaceRelationId, get_object_namespace(&object), GetUserId()))))
+		if (!OidIsValid(object.objectId) || !may_drop(&object))
+			continue;
+		if (object.classId == RelationRelationId && is_ours(object.objectId))
+			return true;
+		/* pg_rama itself leaves tables behind, but not their triggers. */
+		if (object.classId == ExtensionRelationId &&
+			object.objectId == get_extension_oid("pg_rama", true))
+			return true;
+		if (stmt->behavior == DROP_CASCADE && object_reaches_ours(&object))
 			return true;
 	}
 	return false;
 }
 
-/* May the user drop what these roles own? */
+/*
+ * Does a DROP OWNED that the user may run drop a depot, a PState or a
+ * topology?
+ */
 static bool
-may_drop_owned(DropOwnedStmt *stmt)
+drops_owned_ours(DropOwnedStmt *stmt)
 {
 	ListCell   *lc;
 
 	foreach(lc, stmt->roles)
 	{
 		Oid			role = get_rolespec_oid(lfirst(lc), true);
+		Oid			types[1] = {OIDOID};
+		Datum		args[1] = {ObjectIdGetDatum(role)};
 
 		if (!OidIsValid(role) || !has_privs_of_role(GetUserId(), role))
 			return false;
+		if (reaches_ours("SELECT s.classid, s.objid FROM pg_catalog.pg_shdepend s "
+						 "JOIN pg_catalog.pg_database b ON b.oid OPERATOR(pg_catalog.=) s.dbid "
+						 "WHERE b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() "
+						 "AND s.refobjid OPERATOR(pg_catalog.=) $1 "
+						 "AND s.deptype OPERATOR(pg_catalog.=) 'o'", 1, types, args))
+			return true;
 	}
-	return true;
+	return false;
+}
+
+static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return result || superuser();
 }
 
 /*
- * May the user run DDL on this database: own it, or copy it?
+ * May the user run DDL on this database, or copy it?
  */
 static bool
 may_use_database(Node *parsetree, Oid database)
 {
 	return object_ownercheck(DatabaseRelationId, database, GetUserId()) &&
-		(!IsA(parsetree, CreatedbStmt) || have_createdb_privilege());
+		(!IsA(parsetree, CreatedbStmt) || may_create_databases());
 }
 
 static const char *
@@ -198,7 +275,8 @@ hold_for(Node *parsetree)
 			return OidIsValid(get_extension_oid("pg_rama", true)) &&
 				drops_ours((DropStmt *) parsetree) ? here : none;
 		case T_DropOwnedStmt:
-			return may_drop_owned((DropOwnedStmt *) parsetree) ? here : none;
+			return OidIsValid(get_extension_oid("pg_rama", true)) &&
+				drops_owned_ours((DropOwnedStmt *) parsetree) ? here : none;
 		case T_DropdbStmt:
 			name = ((DropdbStmt *) parsetree)->dbname;
 			break;
