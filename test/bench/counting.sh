@@ -22,10 +22,15 @@ by_topology()
 	sql -o /dev/null <<-SQL
 	SELECT rama.create_topology('count_clicks', 'microbatch', 'clicks',
 		sql => '$(printf "$statement" batch)', options => '{"batch_max": 10000}');
+	-- A statement that waits holds its snapshot, and with it the dead versions
+	-- of the counts: wait in short ones.
+	DO \$\$
+	BEGIN
+		WHILE NOT rama.wait('count_clicks', timeout => '100 ms') LOOP
+			COMMIT;
+		END LOOP;
+	END \$\$;
 	SQL
-	# A statement that waits holds its snapshot, and with it the dead versions
-	# of the counts: wait in short ones.
-	until [ "$(value "SELECT rama.wait('count_clicks', timeout => '200 ms')")" = t ]; do :; done
 }
 
 by_client()
