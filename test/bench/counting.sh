@@ -22,15 +22,13 @@ by_topology()
 	sql -o /dev/null <<-SQL
 	SELECT rama.create_topology('count_clicks', 'microbatch', 'clicks',
 		sql => '$(printf "$statement" batch)', options => '{"batch_max": 10000}');
-	-- A statement that waits holds its snapshot, and with it the dead versions
-	-- of the counts: wait in short ones.
-	DO \$\$
-	BEGIN
-		WHILE NOT rama.wait('count_clicks', timeout => '100 ms') LOOP
-			COMMIT;
-		END LOOP;
-	END \$\$;
 	SQL
+	# A statement that waits holds its snapshot, and with it the dead versions
+	# of the counts: look now and then, in one session.
+	for ((look = 0; look < 6000; look++)); do
+		printf '%s\n' "SELECT rama.wait('count_clicks', timeout => '0') AS done \\gset" '\if :done' '\q' '\endif' '\! sleep 0.1'
+	done | as_user tee "$RAMA_WORK/wait.sql" >/dev/null
+	sql -f "$RAMA_WORK/wait.sql"
 }
 
 by_client()
