@@ -2,12 +2,13 @@
 
 CREATE FUNCTION rama.on_ddl_command_start() RETURNS event_trigger
 AS 'MODULE_PATHNAME', 'rama_on_ddl_command_start' LANGUAGE C;
-COMMENT ON FUNCTION rama.on_ddl_command_start() IS 'Refuses (0A000) commands that would break a depot.';
+COMMENT ON FUNCTION rama.on_ddl_command_start() IS 'Refuses (0A000) commands that would break a depot or a topology.';
 
 CREATE EVENT TRIGGER rama_on_ddl_command_start ON ddl_command_start
-	WHEN TAG IN ('ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TRIGGER', 'CREATE TABLE', 'DROP SEQUENCE', 'DROP TRIGGER')
+	WHEN TAG IN ('ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TRIGGER', 'CREATE INDEX', 'CREATE RULE', 'CREATE TABLE',
+		'CREATE TRIGGER', 'DROP SEQUENCE', 'DROP TRIGGER')
 	EXECUTE FUNCTION rama.on_ddl_command_start();
-COMMENT ON EVENT TRIGGER rama_on_ddl_command_start IS 'Refuses (0A000) commands that would break a depot.';
+COMMENT ON EVENT TRIGGER rama_on_ddl_command_start IS 'Refuses (0A000) commands that would break a depot or a topology.';
 
 CREATE FUNCTION rama.on_sql_drop() RETURNS event_trigger
 AS 'MODULE_PATHNAME', 'rama_on_sql_drop' LANGUAGE C;
@@ -26,3 +27,8 @@ CREATE EVENT TRIGGER rama_on_ddl_command_end ON ddl_command_end
 	EXECUTE FUNCTION rama.on_ddl_command_end();
 COMMENT ON EVENT TRIGGER rama_on_ddl_command_end IS
 'Lets a PState''s tables follow its root, and refuses what they must not have.';
+
+-- Also under session_replication_role = replica: the catalog must keep up.
+ALTER EVENT TRIGGER rama_on_ddl_command_start ENABLE ALWAYS;
+ALTER EVENT TRIGGER rama_on_sql_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER rama_on_ddl_command_end ENABLE ALWAYS;

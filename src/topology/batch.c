@@ -66,6 +66,20 @@ rama_current_topology(void)
 }
 
 /*
+ * rama_refuse_own_batch() -- Error (55000) in a handler of the topology: what
+ * it asks for needs the progress that its own batch is about to write.
+ */
+void
+rama_refuse_own_batch(Oid topology, const char *what)
+{
+	if (OidIsValid(topology) && topology == current_topology)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s cannot be called for topology \"%s\" in its own handler",
+						what, rama_relation_name(topology))));
+}
+
+/*
  * rama_batch_forget() -- Called after a batch's transaction has aborted.
  */
 void
@@ -73,6 +87,20 @@ rama_batch_forget(void)
 {
 	current_topology = InvalidOid;
 	current_batch = 0;
+}
+
+/*
+ * rama_start_transaction() -- Start a READ COMMITTED, READ WRITE transaction,
+ * whatever the database's defaults say. For the workers' own transactions.
+ */
+void
+rama_start_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	XactDeferrable = false;
 }
 
 /*
@@ -94,9 +122,7 @@ rama_batch_run(RamaTopology *topology)
 	bool		full = false;
 	int64		ntaken = 0;
 
-	StartTransactionCommand();
-	XactIsoLevel = XACT_READ_COMMITTED;
-	XactReadOnly = false;
+	rama_start_transaction();
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	sources = palloc0_array(SourceBatch, topology->nsources);
 

@@ -63,6 +63,7 @@ rama_resume(PG_FUNCTION_ARGS)
 	Oid			topology = PG_GETARG_OID(0);
 	RamaTopologyState state;
 
+	rama_refuse_own_batch(topology, "rama.resume()");
 	set_paused(topology, false);
 	rama_state_read(topology, &state);
 	if (state.halted || state.attempts > 0)
@@ -136,6 +137,8 @@ adopt_progress(Oid relid)
 
 	rama_topology_lock(relid);
 	topology = rama_topology_load(relid, CurrentMemoryContext);
+	if (topology == NULL)
+		return;
 	rama_state_read(relid, &state);
 	for (int i = 0; i < state.nsources; i++)
 	{

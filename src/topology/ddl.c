@@ -52,17 +52,41 @@ refuse(RangeVar *name)
 			 errhint("Topologies can be renamed, moved to another schema, given to another owner and dropped.")));
 }
 
+/* The table that gets an index, a trigger or a rule; NULL for other commands. */
+static RangeVar *
+attached_to(Node *parsetree)
+{
+	switch (nodeTag(parsetree))
+	{
+		case T_IndexStmt:
+			return ((IndexStmt *) parsetree)->relation;
+		case T_CreateTrigStmt:
+			return ((CreateTrigStmt *) parsetree)->relation;
+		case T_RuleStmt:
+			return ((RuleStmt *) parsetree)->relation;
+		default:
+			return NULL;
+	}
+}
+
 /*
  * rama_topology_check_ddl() -- Event trigger ddl_command_start: error (0A000)
  * if the command would change the shape of a topology's table, in an active
- * database.
+ * database, or give it what the writer of the progress passes by: indexes,
+ * triggers, rules.
  */
 void
 rama_topology_check_ddl(Node *parsetree)
 {
+	RangeVar   *table = attached_to(parsetree);
 	ListCell   *lc;
 
-	if (IsA(parsetree, AlterTableStmt))
+	if (table)
+	{
+		if (is_topology(table) && rama_is_active())
+			refuse(table);
+	}
+	else if (IsA(parsetree, AlterTableStmt))
 	{
 		AlterTableStmt *stmt = (AlterTableStmt *) parsetree;
 

@@ -177,6 +177,7 @@ rama_add_source(PG_FUNCTION_ARGS)
 	refuse_merge(fcinfo, 4, 5);
 	topology = PG_GETARG_OID(0);
 	rama_check_topology_owner(topology);
+	rama_refuse_own_batch(topology, "rama.add_source()");
 	rama_topology_lock(topology);
 	source = (SourceDefinition)
 	{
@@ -206,7 +207,7 @@ create_table(Oid nspid, const char *relname)
 	for (int i = 0; i < (int) lengthof(state_columns); i++)
 		appendStringInfo(&sql, "%s%s %s", i > 0 ? ", " : "",
 						 quote_identifier(state_columns[i].name), state_columns[i].type);
-	appendStringInfoString(&sql, ") WITH (fillfactor = 40)");
+	appendStringInfoString(&sql, ") USING heap WITH (fillfactor = 40)");
 	SPI_connect();
 	run_utility(sql.data);
 	run_utility(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", qualified));

@@ -42,7 +42,7 @@ rama_failure_record(RamaTopology *topology, const ErrorData *error)
 													   options->backoff);
 	RamaTopologyState state;
 
-	StartTransactionCommand();
+	rama_start_transaction();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (ConditionalLockRelationOid(relid, RowExclusiveLock) &&
 		rama_topology_try_lock(relid) && rama_is_topology(relid))

@@ -19,6 +19,7 @@
 #include "parser/parser.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -211,12 +212,14 @@ rama_handler_check_sql(const char *sql, Oid depot)
  * as DISCARD ALL would.
  *
  * Called by a worker between batches, outside of a transaction. Plans of SQL
- * handlers stay.
+ * handlers stay. Settings are reset although each batch gives back its own: a
+ * deferred trigger that defers another one runs after that.
  */
 void
 rama_session_clean(void)
 {
-	StartTransactionCommand();
+	rama_start_transaction();
+	ResetAllOptions();
 	PortalHashTableDeleteAll();
 	DropAllPreparedStatements();
 	LockReleaseAll(USER_LOCKMETHOD, true);

@@ -29,7 +29,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
-/* Columns of a topology's table, see topology_table_columns in define.c */
+/* Columns of a topology's table, see state_columns in define.c */
 enum
 {
 	Anum_state_batch = 1,
@@ -169,17 +169,24 @@ read_tuple(HeapTuple tuple, TupleDesc desc, RamaTopologyState *state)
  * rama_state_read() -- Read the row with the latest snapshot, into the
  * current memory context.
  *
- * Error (XX001) when the table does not hold exactly the row that
- * create_topology put there.
+ * Errors: 42704 when the topology was dropped meanwhile, XX001 when the table
+ * does not hold the row that create_topology put there.
  */
 void
 rama_state_read(Oid relid, RamaTopologyState *state)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
-	HeapTuple	tuple = heap_getnext(scan, ForwardScanDirection);
+	Relation	rel = try_table_open(relid, AccessShareLock);
+	Snapshot	snapshot;
+	TableScanDesc scan;
+	HeapTuple	tuple;
 
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the topology has been dropped")));
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = table_beginscan(rel, snapshot, 0, NULL);
+	tuple = heap_getnext(scan, ForwardScanDirection);
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),

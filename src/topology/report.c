@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -53,31 +54,39 @@ first_waiting(const RamaDepot *depot, int64 position, TimestampTz *appended_at)
 }
 
 /*
- * rama_topology_progress(topology) -- One row per source: source, depot,
- * position, last_offset, pending transactions, lag in ms.
+ * A topology and its row, which nobody drops in between; NULL for a relation
+ * that is gone: the view that asks may have an older snapshot.
  */
-Datum
-rama_topology_progress(PG_FUNCTION_ARGS)
+static RamaTopology *
+read_topology(Oid relid, RamaTopologyState *state)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	RamaTopologyState state;
-	RamaTopology *topology;
+	RamaTopology *topology = NULL;
 
-	rama_check_topology_reader(PG_GETARG_OID(0));
-	InitMaterializedSRF(fcinfo, 0);
-	topology = rama_topology_load(PG_GETARG_OID(0), CurrentMemoryContext);
-	rama_state_read(topology->relid, &state);
-	for (int i = 0; i < Min(topology->nsources, state.nsources); i++)
+	LockRelationOid(relid, AccessShareLock);
+	if (get_rel_relkind(relid) != '\0')
 	{
-		RamaProgress *progress = &state.progress[i];
-		RamaDepot	depot;
+		rama_check_topology_reader(relid);
+		topology = rama_topology_load(relid, CurrentMemoryContext);
+		rama_state_read(relid, state);
+	}
+	UnlockRelationOid(relid, AccessShareLock);
+	return topology;
+}
+
+/* One row of rama_topology_progress(); none if the depot is gone. */
+static void
+put_progress(ReturnSetInfo *rsinfo, const RamaSource *source, const RamaProgress *progress)
+{
+	RamaDepot	depot;
+
+	LockRelationOid(source->depot, AccessShareLock);
+	if (rama_depot_lookup(source->depot, &depot))
+	{
 		TimestampTz appended_at;
 		Datum		values[6];
 		bool		nulls[6] = {false};
 
-		if (!rama_depot_lookup(topology->sources[i].depot, &depot))
-			continue;
-		values[0] = Int32GetDatum(topology->sources[i].number);
+		values[0] = Int32GetDatum(source->number);
 		values[1] = ObjectIdGetDatum(depot.relid);
 		values[2] = Int64GetDatum(progress->position);
 		values[3] = Int64GetDatum(rama_sequence_horizon(depot.sequence));
@@ -87,13 +96,35 @@ rama_topology_progress(PG_FUNCTION_ARGS)
 			values[5] = Int64GetDatum(Max(0, (GetCurrentTimestamp() - appended_at) / 1000));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
+	UnlockRelationOid(source->depot, AccessShareLock);
+}
+
+/*
+ * rama_topology_progress(topology) -- One row per source: source, depot,
+ * position, last_offset, pending transactions, lag in ms. None for a topology
+ * that has been dropped meanwhile.
+ */
+Datum
+rama_topology_progress(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	RamaTopologyState state;
+	RamaTopology *topology;
+
+	InitMaterializedSRF(fcinfo, 0);
+	topology = read_topology(PG_GETARG_OID(0), &state);
+	if (topology == NULL)
+		return (Datum) 0;
+	for (int i = 0; i < Min(topology->nsources, state.nsources); i++)
+		put_progress(rsinfo, &topology->sources[i], &state.progress[i]);
 	rama_topology_free(topology);
 	return (Datum) 0;
 }
 
 /*
  * rama_topology_state(topology) -- batch, attempts, halted, retry_at,
- * sqlstate, error, failed_at, rate, max_lag in ms.
+ * sqlstate, error, failed_at, rate, max_lag in ms; NULL for a topology that
+ * has been dropped meanwhile.
  */
 Datum
 rama_topology_state(PG_FUNCTION_ARGS)
@@ -105,10 +136,11 @@ rama_topology_state(PG_FUNCTION_ARGS)
 	RamaTopology *topology;
 	double		rate;
 
-	rama_check_topology_reader(PG_GETARG_OID(0));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	rama_state_read(PG_GETARG_OID(0), &state);
+	topology = read_topology(PG_GETARG_OID(0), &state);
+	if (topology == NULL)
+		PG_RETURN_NULL();
 	values[0] = Int64GetDatum(state.batch);
 	values[1] = Int32GetDatum(state.attempts);
 	values[2] = BoolGetDatum(state.halted);
@@ -124,7 +156,6 @@ rama_topology_state(PG_FUNCTION_ARGS)
 	nulls[6] = state.failed_at == 0;
 	nulls[7] = !rama_rate_read(PG_GETARG_OID(0), &rate);
 	values[7] = Float8GetDatum(rate);
-	topology = rama_topology_load(PG_GETARG_OID(0), CurrentMemoryContext);
 	values[8] = Int32GetDatum(topology->options.max_lag);
 	nulls[8] = topology->options.max_lag == 0;
 	rama_topology_free(topology);

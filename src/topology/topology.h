@@ -126,8 +126,10 @@ extern void rama_state_insert(Oid relid, const RamaTopologyState *state);
 extern void rama_state_write(Oid relid, const RamaTopologyState *state);
 
 /* batch.c */
+extern void rama_start_transaction(void);
 extern RamaBatchOutcome rama_batch_run(RamaTopology *topology);
 extern Oid	rama_current_topology(void);
+extern void rama_refuse_own_batch(Oid topology, const char *what);
 extern void rama_batch_forget(void);
 
 /* handler.c */

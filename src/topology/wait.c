@@ -116,7 +116,8 @@ reached(RamaTopology *topology, const Target *targets, Snapshot snapshot)
  * rama_wait(topology, up_to, depot, timeout) -- Wait until everything that
  * was committed before the call, or everything up to an offset, is processed.
  *
- * Returns false at the timeout. The effects are seen by the next statement.
+ * Returns false at the timeout. Error (55000) in a handler: its worker may be
+ * the one that is waited for. The effects are seen by the next statement.
  * While somebody waits, microbatches do not wait for their interval.
  */
 Datum
@@ -138,8 +139,16 @@ rama_wait(PG_FUNCTION_ARGS)
 				 errmsg("arguments \"topology\" and \"timeout\" must not be null")));
 	rama_require_primary("rama.wait()");
 	rama_require_preload("rama.wait()");
+	if (OidIsValid(rama_current_topology()))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rama.wait() cannot be called in a handler of a topology")));
 	rama_check_topology_reader(relid);
 	topology = rama_topology_load(relid, CurrentMemoryContext);
+	if (topology == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the topology has been dropped")));
 	targets = make_targets(topology, has_up_to, has_up_to ? PG_GETARG_INT64(1) : 0, depot);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	deadline = GetCurrentTimestamp() + rama_interval_us(PG_GETARG_INTERVAL_P(3));

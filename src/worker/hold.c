@@ -260,6 +260,8 @@ sets_tablespace(AlterDatabaseStmt *stmt)
 /*
  * Which database has to be held for a statement, and how? None for a
  * statement that the user may not run: it must not cancel anybody's batches.
+ * Nor for what a handler drops: it would cancel its own batch, and two workers
+ * could cancel each other for ever.
  */
 static HoldTarget
 hold_for(Node *parsetree)
@@ -269,6 +271,8 @@ hold_for(Node *parsetree)
 	HoldTarget	other = {HOLD_END, InvalidOid};
 	const char *name = NULL;
 
+	if (OidIsValid(rama_current_topology()))
+		return none;
 	switch (nodeTag(parsetree))
 	{
 		case T_DropStmt:
@@ -338,7 +342,7 @@ change_holds(Oid database, int by)
 
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
 	entry = rama_database_slot(database, by > 0);
-	if (entry)
+	if (entry && entry->holds + by >= 0)
 	{
 		entry->holds += by;
 		if (by < 0)
@@ -347,12 +351,12 @@ change_holds(Oid database, int by)
 	LWLockRelease(rama_shared->lock);
 }
 
+/* Cancel the batches, or wait until the workers have ended. */
 static void
-begin_hold(Oid database, HoldKind kind)
+clear_database(Oid database, HoldKind kind)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), END_WORKERS_MS);
 
-	change_holds(database, +1);
 	if (kind == HOLD_CANCEL)
 	{
 		signal_workers(database, kind);
@@ -391,6 +395,25 @@ forget_database(Oid database)
 	LWLockRelease(rama_shared->lock);
 }
 
+/*
+ * May the statement have given topologies to another owner? Their new group
+ * may have no worker that would notice.
+ */
+static bool
+changes_owner(Node *parsetree)
+{
+	ListCell   *lc;
+
+	if (IsA(parsetree, ReassignOwnedStmt))
+		return true;
+	if (!IsA(parsetree, AlterTableStmt))
+		return false;
+	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
+			return true;
+	return false;
+}
+
 static void
 run(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	ProcessUtilityContext context, ParamListInfo params,
@@ -412,9 +435,10 @@ run_held(const HoldTarget *target, PlannedStmt *pstmt, const char *queryString,
 {
 	Datum		database = ObjectIdGetDatum(target->database);
 
-	begin_hold(target->database, target->kind);
+	change_holds(target->database, +1);
 	PG_ENSURE_ERROR_CLEANUP(end_hold, database);
 	{
+		clear_database(target->database, target->kind);
 		run(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_hold, database);
@@ -439,7 +463,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 
 	if (target.kind == HOLD_END && IsA(parsetree, DropdbStmt))
 		forget_database(target.database);
-	else if (target.kind == HOLD_CANCEL)
+	else if (target.kind == HOLD_CANCEL || (rama_shared && changes_owner(parsetree)))
 		rama_wake_catalog_at_commit();
 	/* Whose events are now committed is not known here. */
 	else if (rama_shared && IsA(parsetree, TransactionStmt) &&

@@ -81,6 +81,7 @@ void
 rama_launcher_main(Datum arg)
 {
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, SIG_IGN);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
@@ -134,7 +135,7 @@ find_databases(void)
 	HeapTuple	tuple;
 	bool		full = false;
 
-	StartTransactionCommand();
+	rama_start_transaction();
 	(void) GetTransactionSnapshot();
 	rel = table_open(DatabaseRelationId, AccessShareLock);
 	scan = table_beginscan_catalog(rel, 0, NULL);

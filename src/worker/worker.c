@@ -8,6 +8,8 @@
  */
 #include "worker/worker.h"
 
+#include <limits.h>
+
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
@@ -97,7 +99,7 @@ rama_worker_main(Datum arg)
 			if (pg_atomic_exchange_u32(&rama_shared->places_wanted, 0) != 0)
 				rama_wake_launcher();
 			WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					  Max(0, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next)),
+					  Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next), INT_MAX),
 					  PG_WAIT_EXTENSION);
 			my_slot->idle = false;
 		}
@@ -227,8 +229,7 @@ load_topologies(MemoryContext parent)
 static void
 start_transaction(void)
 {
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
+	rama_start_transaction();
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
@@ -479,7 +480,6 @@ try_batch(Duty *duty, RamaBatchOutcome *outcome)
 	ErrorData  *volatile error = NULL;
 
 	report_activity(duty->topology, "batch");
-	SetCurrentStatementStartTimestamp();
 	PG_TRY();
 	{
 		*outcome = rama_batch_run(duty->topology);
