@@ -8,10 +8,29 @@
 
 PG_MAJOR=${PG_MAJOR:-15}
 RAMA_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+RAMA_WORK=
+
+# What the caller's environment could change in a server, a client or a build is
+# put aside, and what the PATH of a plain su lacks is added. The unprivileged
+# user must be able to read what is written here. Nothing asks questions, except
+# sudo on the terminal.
+for variable in LANGUAGE TMPDIR CDPATH MAKEFLAGS ${!LC_@} ${!PG@}; do
+	case $variable in PG_*) ;; *) unset "$variable" ;; esac
+done
+export LANG=C.UTF-8 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+umask 022
+exec </dev/null
 
 as_root()
 {
-	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		echo "packages are missing, and there is no sudo: run this as root" >&2
+		return 1
+	fi
 }
 
 # Servers refuse to run as root: root uses the packages' postgres account.
@@ -22,6 +41,20 @@ as_user()
 	else
 		"$@"
 	fi
+}
+
+# apt ARGUMENTS...: waits for another apt that is running; shows what it says
+# only when it fails.
+rama_apt()
+{
+	local log=$RAMA_WORK/apt.log
+
+	if ! as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -o DPkg::Lock::Timeout=600 "$@" >"$log" 2>&1; then
+		tail -n 30 "$log" >&2
+		return 1
+	fi
+	rm -f "$log"
 }
 
 rama_packages()
@@ -36,10 +69,9 @@ rama_packages()
 	done
 	[ ${#missing[@]} = 0 ] && return
 	echo "installing ${missing[*]}"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+	rama_apt update
 	# The package makes and starts a cluster of its own; it is not used here.
-	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	rama_apt install -y --no-install-recommends "${missing[@]}"
 }
 
 # Builds a copy of the sources in $RAMA_WORK/build, so that the checkout may be
@@ -49,20 +81,21 @@ rama_build()
 {
 	local lib=/usr/lib/postgresql/$PG_MAJOR share=/usr/share/postgresql/$PG_MAJOR
 
-	mkdir -p "$RAMA_WORK/build" "$RAMA_WORK/pg$lib" "$RAMA_WORK/pg$share"
+	mkdir -p "$RAMA_WORK/tmp" "$RAMA_WORK/pg$lib" "$RAMA_WORK/pg$share"
 	cp -a "$lib/." "$RAMA_WORK/pg$lib/"
 	cp -a "$share/." "$RAMA_WORK/pg$share/"
 	rm -rf "$RAMA_WORK/build"
 	mkdir "$RAMA_WORK/build"
 	(cd "$RAMA_TOP" && tar cf - --exclude=.git --exclude='*.o' --exclude='*.so' \
-		--exclude='./results' .) | tar xf - -C "$RAMA_WORK/build"
+		--exclude='./pg_rama--*.sql' --exclude='./results' .) | tar xf - -C "$RAMA_WORK/build"
 	make -s -j"$(nproc)" -C "$RAMA_WORK/build" PG_CONFIG="$lib/bin/pg_config"
 	make -s -C "$RAMA_WORK/build" PG_CONFIG="$lib/bin/pg_config" \
 		DESTDIR="$RAMA_WORK/pg" install >/dev/null
 	RAMA_BIN=$RAMA_WORK/pg$lib/bin
 	RAMA_PGXS=$lib/lib/pgxs
 	[ "$(id -u)" = 0 ] && chown -R postgres: "$RAMA_WORK"
-	export RAMA_BIN
+	# Sockets and files of tests, so that those that get killed leave nothing.
+	export RAMA_BIN TMPDIR=$RAMA_WORK/tmp
 }
 
 # Builds the client programs of test/load that are named.
@@ -83,6 +116,17 @@ rama_setup()
 	chmod 755 "$RAMA_WORK"
 	rama_packages
 	rama_build
+	cd "$RAMA_WORK"
+}
+
+# Stops every server whose data directory is below a folder, at once.
+rama_stop_all()
+{
+	local data
+
+	find "$1" -name postmaster.pid -printf '%h\n' | while read -r data; do
+		as_user "$RAMA_BIN/pg_ctl" -D "$data" -m immediate -w stop >/dev/null 2>&1 || true
+	done
 }
 
 # Settings of every private server: preloaded, no TCP, own socket directory.
