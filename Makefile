@@ -16,7 +16,7 @@ ISOLATION_OPTS = --inputdir=test --load-extension=pg_rama
 
 PG_CONFIG ?= pg_config
 # PostgreSQL's own headers are not ours to warn about.
-PG_CPPFLAGS = -I$(CURDIR)/src -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter
 # No bitcode: it would need the clang that the server was built with.
 override with_llvm := no

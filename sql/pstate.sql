@@ -159,7 +159,10 @@ CREATE ROLE regress_pst_owner;
 CREATE ROLE regress_pst_reader;
 GRANT ALL ON SCHEMA pst TO regress_pst_owner;
 CREATE VIEW follows AS
-	SELECT relname, relnamespace::regnamespace, relowner::regrole, relacl FROM pg_class
+	SELECT relname, relnamespace::regnamespace,
+		CASE pg_get_userbyid(relowner) WHEN session_user THEN '(me)' ELSE pg_get_userbyid(relowner) END AS owner,
+		relacl
+	FROM pg_class
 	WHERE relkind = 'r' AND relname ~ '^(llm|ai)' ORDER BY relname COLLATE "C", relacl IS NULL;
 GRANT SELECT, UPDATE ON llm TO regress_pst_reader;
 REVOKE UPDATE ON llm FROM regress_pst_reader;
