@@ -132,6 +132,29 @@ DROP TABLE defaults;
 RESET session_replication_role;
 SELECT count(*) FROM rama.topology t WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = t.topology);
 
+-- handlers that are renamed, moved, and renamed with their schema
+CREATE FUNCTION on_event(ev) RETURNS void LANGUAGE sql AS $$ INSERT INTO seen VALUES ('renamed', $1.v) $$;
+CREATE FUNCTION on_event2(ev) RETURNS void LANGUAGE sql AS $$ INSERT INTO seen VALUES ('renamed2', $1.v) $$;
+BEGIN;
+SELECT rama.create_topology('handlers', 'stream', 'ev', each => 'on_event', start_from => 'end');
+SELECT rama.add_source('handlers', 'ev', each => 'on_event2', start_from => 'end');
+COMMIT;
+ALTER FUNCTION on_event RENAME TO "on ""event""";
+CREATE SCHEMA hostile2;
+ALTER FUNCTION on_event2 SET SCHEMA hostile2;
+ALTER SCHEMA hostile2 RENAME TO hostile3;
+SELECT source, each FROM rama.source WHERE topology = 'handlers'::regclass ORDER BY source;
+ALTER SCHEMA hostile RENAME TO hostile2;
+SET search_path = hostile2, public;
+SELECT source, each FROM rama.source WHERE topology = 'handlers'::regclass ORDER BY source;
+INSERT INTO ev (v) VALUES ('f');
+SELECT rama.wait('handlers');
+SELECT what, v FROM seen WHERE what ~ 'renamed' ORDER BY what;
+ALTER SCHEMA hostile2 RENAME TO hostile;
+SET search_path = hostile, public;
+DROP SCHEMA hostile3 CASCADE;
+SELECT count(*) FROM rama.topologies WHERE module = 'hostile';
+
 -- names
 CREATE SCHEMA "it's ""x"".y";
 SET search_path = "it's ""x"".y";

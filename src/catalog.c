@@ -175,6 +175,25 @@ rama_catalog_update(const char *table, Oid key, int ncolumns,
 }
 
 /*
+ * rama_catalog_update_row() -- Replace some columns of a row that
+ * rama_catalog_fetch_all() has returned.
+ */
+void
+rama_catalog_update_row(const char *table, HeapTuple row, int ncolumns,
+						const int *attnos, const Datum *values, const bool *nulls)
+{
+	Relation	rel = table_open(rama_catalog_relid(table), RowExclusiveLock);
+	HeapTuple	tuple = heap_modify_tuple_by_cols(row, RelationGetDescr(rel), ncolumns,
+												  unconstify(int *, attnos),
+												  unconstify(Datum *, values),
+												  unconstify(bool *, nulls));
+
+	CatalogTupleUpdate(rel, &row->t_self, tuple);
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}
+
+/*
  * rama_catalog_delete() -- Delete the rows whose column attno equals key, and
  * return how many there were.
  */

@@ -70,13 +70,15 @@ commands_altered(void)
 
 /*
  * rama_on_ddl_command_end() -- Event trigger ddl_command_end: what belongs to
- * an altered PState follows, and what would break one is refused.
+ * an altered PState follows, what would break one is refused, and topologies
+ * know renamed handlers by their new names.
  */
 Datum
 rama_on_ddl_command_end(PG_FUNCTION_ARGS)
 {
 	Node	   *parsetree = event_trigger_data(fcinfo)->parsetree;
 
+	rama_topology_renamed(parsetree);
 	if (IsA(parsetree, GrantStmt))
 		rama_pstate_granted((GrantStmt *) parsetree);
 	else if (IsA(parsetree, DropStmt) && ((DropStmt *) parsetree)->removeType == OBJECT_TRIGGER)

@@ -45,6 +45,9 @@ extern void rama_catalog_insert(const char *table, Datum *values, bool *nulls);
 extern void rama_catalog_update(const char *table, Oid key, int ncolumns,
 								const int *attnos, const Datum *values,
 								const bool *nulls);
+extern void rama_catalog_update_row(const char *table, HeapTuple row, int ncolumns,
+									const int *attnos, const Datum *values,
+									const bool *nulls);
 extern int	rama_catalog_delete(const char *table, AttrNumber attno, Oid key);
 extern void rama_catalog_changed(Oid relid);
 

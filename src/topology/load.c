@@ -246,3 +246,24 @@ rama_topology_inherit(RamaTopology *topology, const RamaTopology *old)
 		memcpy(source->offsets, from->offsets, sizeof(int64) * from->noffsets);
 	}
 }
+
+/*
+ * rama_source_set_each() -- Replace the name of a source's handler function.
+ */
+void
+rama_source_set_each(Oid topology, int number, const char *each)
+{
+	static const int attno = Anum_source_each;
+	Datum		value = CStringGetTextDatum(each);
+	bool		isnull = false;
+	TupleDesc	desc;
+	List	   *rows = rama_catalog_fetch_all("source", Anum_source_topology, topology, &desc);
+
+	for (int i = 0; i < list_length(rows); i++)
+	{
+		HeapTuple	row = list_nth(rows, i);
+
+		if (DatumGetInt32(heap_getattr(row, Anum_source_source, desc, &isnull)) == number)
+			rama_catalog_update_row("source", row, 1, &attno, &value, &isnull);
+	}
+}

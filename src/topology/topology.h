@@ -117,6 +117,7 @@ extern RamaTopology *rama_topology_load(Oid relid, MemoryContext parent);
 extern void rama_topology_free(RamaTopology *topology);
 extern void rama_topology_inherit(RamaTopology *topology, const RamaTopology *old);
 extern Oid	rama_handler_function(const char *name, Oid depot);
+extern void rama_source_set_each(Oid topology, int number, const char *each);
 
 /* progress.c */
 extern void rama_topology_lock(Oid relid);
@@ -153,6 +154,9 @@ extern void rama_start_position(const RamaDepot *depot, const char *start_from,
 
 /* ddl.c */
 extern void rama_topology_check_ddl(Node *parsetree);
+
+/* rename.c */
+extern void rama_topology_renamed(Node *parsetree);
 
 /* control.c */
 extern void rama_topology_dropped(Oid relid);
