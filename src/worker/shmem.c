@@ -33,6 +33,7 @@ initialize(RamaShared *shared)
 	shared->lock = &GetNamedLWLockTranche("pg_rama")->lock;
 	ConditionVariableInit(&shared->changed);
 	pg_atomic_init_u32(&shared->slots_used, 0);
+	pg_atomic_init_u32(&shared->groups_used, 0);
 	pg_atomic_init_u32(&shared->places_wanted, 0);
 	pg_atomic_init_u64(&shared->hurry, 0);
 	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
@@ -131,6 +132,10 @@ make_group(Oid database, Oid owner, RamaTopologyKind kind)
 			unused = &rama_shared->groups[i];
 	if (unused)
 	{
+		uint32		used = unused - rama_shared->groups + 1;
+
+		if (used > pg_atomic_read_u32(&rama_shared->groups_used))
+			pg_atomic_write_u32(&rama_shared->groups_used, used);
 		unused->database = database;
 		unused->owner = owner;
 		unused->kind = kind;

@@ -118,7 +118,8 @@ rama_wake_database(Oid database, uint64 depots, bool reload)
 		if (slot->latch)
 			SetLatch(slot->latch);
 	}
-	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
+	used = pg_atomic_read_u32(&rama_shared->groups_used);
+	for (uint32 i = 0; i < used; i++)
 	{
 		RamaGroup  *group = &rama_shared->groups[i];
 

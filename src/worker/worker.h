@@ -92,6 +92,7 @@ typedef struct RamaShared
 	bool		rescan;			/* more databases than slots: look at all */
 	ConditionVariable changed;	/* a batch has committed, a worker has gone */
 	pg_atomic_uint32 slots_used;	/* high-water mark of slots */
+	pg_atomic_uint32 groups_used;	/* and of groups: commits read no more */
 	pg_atomic_uint32 places_wanted; /* a group waits for a place */
 	pg_atomic_uint64 hurry;		/* rama_depot_bit()s of topologies waited for */
 	RamaDatabase databases[RAMA_MAX_DATABASES];
