@@ -164,8 +164,8 @@ rama_batch_run(RamaTopology *topology)
 }
 
 /*
- * Lock the topology's table, the depots and the PStates' root tables, without
- * waiting: DDL on them must not hold up the worker's other topologies, and
+ * Lock the topology's table, the depots with their sequences and the PStates'
+ * root tables, without waiting: DDL on them must not hold up the worker's other topologies, and
  * must not meet a batch that has some of the locks. False if one was not to
  * be had.
  */
@@ -185,6 +185,9 @@ lock_relations(RamaTopology *topology, SourceBatch *sources)
 			return false;
 		sources[i].rel = try_table_open(depot, NoLock);
 		if (sources[i].rel == NULL)
+			return false;
+		if (OidIsValid(topology->sources[i].info.sequence) &&
+			!ConditionalLockRelationOid(topology->sources[i].info.sequence, AccessShareLock))
 			return false;
 		if (!OidIsValid(topology->sources[i].info.sequence))
 			ereport(ERROR,

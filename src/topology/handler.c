@@ -218,6 +218,7 @@ rama_handler_check_sql(const char *sql, Oid depot)
 void
 rama_session_clean(void)
 {
+	HOLD_CANCEL_INTERRUPTS();
 	rama_start_transaction();
 	ResetAllOptions();
 	PortalHashTableDeleteAll();
@@ -231,4 +232,5 @@ rama_session_clean(void)
 		PopActiveSnapshot();
 	}
 	CommitTransactionCommand();
+	RESUME_CANCEL_INTERRUPTS();
 }

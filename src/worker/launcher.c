@@ -38,9 +38,13 @@
 /* What the launcher knows of the workers that it registered. */
 static BackgroundWorkerHandle *handles[RAMA_MAX_SLOTS];
 
+/* Was max_worker_processes too small in this round? */
+static bool out_of_places = false;
+
 static void find_databases(void);
 static void reap(void);
 static TimestampTz send_scouts(TimestampTz now);
+static bool scout_waits(void);
 static TimestampTz start_workers(TimestampTz now);
 static TimestampTz ask_for_places(TimestampTz now);
 static bool start(RamaTopologyKind kind, Oid database, Oid owner);
@@ -111,10 +115,12 @@ rama_launcher_main(Datum arg)
 		reap();
 		if (rama_shared->rescan)
 			find_databases();
+		out_of_places = false;
 		if (rama_enabled)
 		{
 			next = Min(next, send_scouts(now));
-			next = Min(next, start_workers(now));
+			if (!scout_waits())
+				next = Min(next, start_workers(now));
 			next = Min(next, ask_for_places(now));
 		}
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -238,6 +244,26 @@ send_scouts(TimestampTz now)
 	return next;
 }
 
+/*
+ * Is there a database into which no scout could be sent? The next free place
+ * is for that one.
+ */
+static bool
+scout_waits(void)
+{
+	bool		result = false;
+
+	LWLockAcquire(rama_shared->lock, LW_SHARED);
+	for (int i = 0; i < RAMA_MAX_DATABASES; i++)
+	{
+		RamaDatabase *entry = &rama_shared->databases[i];
+
+		result |= OidIsValid(entry->oid) && entry->dirty && entry->holds == 0;
+	}
+	LWLockRelease(rama_shared->lock);
+	return result;
+}
+
 /* Workers of a group, or with owner InvalidOid all workers of a database. */
 static int
 count_workers(Oid database, Oid owner, RamaTopologyKind kind)
@@ -338,8 +364,9 @@ start_workers(TimestampTz now)
 }
 
 /*
- * The worker of a database that can best make room: an idle one, else the one
- * that has run longest, if it has had its turn. The caller holds the lock.
+ * The worker of a database (InvalidOid: of any) that can best make room: an
+ * idle one, else the one that has run longest, if it has had its turn. The
+ * caller holds the lock.
  */
 static RamaSlot *
 dispensable_worker(Oid database, TimestampTz now)
@@ -350,7 +377,8 @@ dispensable_worker(Oid database, TimestampTz now)
 	{
 		RamaSlot   *slot = &rama_shared->slots[i];
 
-		if (!slot->inuse || slot->database != database || !OidIsValid(slot->owner) ||
+		if (!slot->inuse || !OidIsValid(slot->owner) ||
+			(OidIsValid(database) && slot->database != database) ||
 			slot->latch == NULL || slot->leave)
 			continue;
 		if (slot->idle)
@@ -362,7 +390,10 @@ dispensable_worker(Oid database, TimestampTz now)
 	return best;
 }
 
-/* Has a worker of the database been asked to leave, and not left yet? */
+/*
+ * Has a worker of the database (InvalidOid: of any) been asked to leave, and
+ * not left yet?
+ */
 static bool
 somebody_leaves(Oid database)
 {
@@ -370,44 +401,58 @@ somebody_leaves(Oid database)
 	{
 		RamaSlot   *slot = &rama_shared->slots[i];
 
-		if (slot->inuse && slot->database == database && slot->leave)
+		if (slot->inuse && slot->leave &&
+			(!OidIsValid(database) || slot->database == database))
 			return true;
 	}
 	return false;
 }
 
+/* False if there is no such worker. The caller holds the lock. */
+static bool
+ask_to_leave(RamaSlot *slot)
+{
+	if (slot == NULL)
+		return false;
+	slot->leave = true;
+	SetLatch(slot->latch);
+	return true;
+}
+
 /*
  * A group that has events but no worker gets the place of a worker of another
- * group of its database. Returns when to look again.
+ * group of its database, or of any where max_worker_processes are too few.
+ * Returns when to look again.
  */
 static TimestampTz
 ask_for_places(TimestampTz now)
 {
 	TimestampTz next = DT_NOEND;
 
+	bool		scout = scout_waits();
+
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	if (out_of_places && scout && !somebody_leaves(InvalidOid))
+		ask_to_leave(dispensable_worker(InvalidOid, now));
 	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
 	{
 		RamaGroup  *group = &rama_shared->groups[i];
+		Oid			database = out_of_places ? InvalidOid : group->database;
 		RamaSlot   *slot;
 
 		if (!OidIsValid(group->database) ||
 			count_workers(group->database, group->owner, group->kind) > 0 ||
-			count_workers(group->database, InvalidOid, RAMA_STREAM) < rama_workers ||
-			somebody_leaves(group->database))
+			(!out_of_places &&
+			 count_workers(group->database, InvalidOid, RAMA_STREAM) < rama_workers) ||
+			somebody_leaves(database))
 			continue;
 		if (!is_wanted(group, now))
 		{
 			next = Min(next, group->due_at);
 			continue;
 		}
-		slot = dispensable_worker(group->database, now);
-		if (slot)
-		{
-			slot->leave = true;
-			SetLatch(slot->latch);
-		}
-		else
+		slot = dispensable_worker(database, now);
+		if (!ask_to_leave(slot))
 		{
 			/* Whoever becomes idle tells us. */
 			pg_atomic_write_u32(&rama_shared->places_wanted, 1);
@@ -487,6 +532,7 @@ start(RamaTopologyKind kind, Oid database, Oid owner)
 		rama_shared->slots[slot].inuse = false;
 		LWLockRelease(rama_shared->lock);
 	}
+	out_of_places = true;
 	if (complained)
 		return false;
 	complained = true;

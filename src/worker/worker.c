@@ -280,7 +280,8 @@ add_duty(RamaTopology *topology)
 }
 
 /*
- * Read the catalog: which topologies are this worker's duty?
+ * Read the catalog: which topologies are this worker's duty? Here, as
+ * everywhere but in a batch, a cancel must not end the worker.
  */
 static void
 reload_duties(void)
@@ -291,6 +292,7 @@ reload_duties(void)
 	List	   *topologies;
 	ListCell   *lc;
 
+	HOLD_CANCEL_INTERRUPTS();
 	start_transaction();
 	topologies = load_topologies(TopMemoryContext);
 	nduties = 0;
@@ -309,6 +311,7 @@ reload_duties(void)
 			rama_topology_free(topology);
 	}
 	commit_transaction();
+	RESUME_CANCEL_INTERRUPTS();
 
 	for (int i = 0; i < nold; i++)
 		rama_topology_free(old[i].topology);
@@ -341,7 +344,8 @@ run_duties(TimestampTz *next)
 	{
 		TimestampTz now = GetCurrentTimestamp();
 
-		if (pg_atomic_read_u32(&my_slot->reload) != 0)
+		/* A hold has canceled one batch: the next one waits, too. */
+		if (pg_atomic_read_u32(&my_slot->reload) != 0 || rama_database_held(MyDatabaseId))
 			return false;
 		if (!is_due(&duties[i], now, next))
 			continue;
@@ -373,6 +377,7 @@ backlog(RamaTopology *topology)
 	RamaTopologyState state;
 	int64		most = 0;
 
+	HOLD_CANCEL_INTERRUPTS();
 	start_transaction();
 	if (lock_for_backlog(topology))
 	{
@@ -382,6 +387,7 @@ backlog(RamaTopology *topology)
 					   state.progress[i].position);
 	}
 	commit_transaction();
+	RESUME_CANCEL_INTERRUPTS();
 	return most;
 }
 
