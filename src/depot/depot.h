@@ -36,7 +36,8 @@ typedef struct RamaDepot
 	Oid			relid;
 	Oid			sequence;
 	int			partitions;
-	int64		floor;			/* up to here _xid may be another cluster's */
+	int64		floor;			/* up to here _xid may be another cluster's:
+								 * newly pending get low >= floor */
 	AttrNumber	xid_attno;
 	AttrNumber	offset_attno;
 	AttrNumber	appended_at_attno;
@@ -69,7 +70,6 @@ typedef struct RamaPending
 typedef struct RamaProgress
 {
 	int64		position;		/* all settled events up to here are taken */
-	int64		floor;			/* newly pending get low >= floor */
 	int			npending;
 	RamaPending *pending;
 } RamaProgress;

@@ -475,16 +475,6 @@ record(RamaProgress *progress, FullTransactionId xid, int64 low)
 }
 
 /*
- * Below this an event with the xid of a transaction that is newly pending is
- * not that transaction's, but another cluster's.
- */
-static int64
-lowest(const RamaSettled *settled)
-{
-	return Max(settled->old.floor, settled->depot.floor);
-}
-
-/*
  * Carry over an entry that is over: is anything of it left?
  */
 static void
@@ -516,7 +506,7 @@ rama_settled_progress(const RamaSettled *settled, RamaProgress *progress)
 {
 	const RamaProgress *old = &settled->old;
 	bool		moves = settled->cut == RAMA_NO_OFFSET || settled->cut > old->position;
-	int64		low = Max(old->position, lowest(settled));
+	int64		low = Max(old->position, settled->depot.floor);
 
 	*progress = *old;
 	progress->npending = 0;
@@ -554,5 +544,5 @@ rama_settled_skip(const RamaSettled *settled, RamaProgress *progress)
 	progress->position = settled->horizon;
 	progress->pending = palloc(sizeof(RamaPending) * (settled->nnew + 1));
 	for (int i = 0; i < settled->nnew; i++)
-		record(progress, settled->new[i], lowest(settled));
+		record(progress, settled->new[i], settled->depot.floor);
 }

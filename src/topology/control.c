@@ -126,8 +126,7 @@ rama_topology_dropped(Oid relid)
 
 /*
  * What another cluster left pending is finished by definition: it becomes a
- * drain that ends at the position, and transactions of this cluster get lows
- * from here on.
+ * drain that ends at the position.
  */
 static void
 adopt_progress(Oid relid)
@@ -143,10 +142,7 @@ adopt_progress(Oid relid)
 	for (int i = 0; i < state.nsources; i++)
 	{
 		RamaProgress *progress = &state.progress[i];
-		RamaDepot	depot;
 
-		rama_depot_get(topology->sources[i].depot, &depot);
-		progress->floor = rama_sequence_horizon(depot.sequence);
 		for (int j = 0; j < progress->npending; j++)
 		{
 			progress->pending[j].foreign = true;

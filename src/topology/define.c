@@ -46,7 +46,6 @@ static const struct
 {
 	{"batch", "bigint NOT NULL", "Number of the last batch that committed"},
 	{"position", "bigint[] NOT NULL", "Per source: all settled events up to this offset are processed"},
-	{"floor", "bigint[] NOT NULL", "Per source: offsets up to here were drawn in another cluster"},
 	{"pending_source", "integer[] NOT NULL", "Per pending transaction: the source, from 1"},
 	{"pending_xid", "pg_catalog.xid8[] NOT NULL", "Transactions that were open when the position passed them"},
 	{"pending_low", "bigint[] NOT NULL", "Their events to come have offsets above this"},

@@ -34,7 +34,6 @@ enum
 {
 	Anum_state_batch = 1,
 	Anum_state_position,		/* bigint[], one per source */
-	Anum_state_floor,			/* bigint[], one per source */
 	Anum_state_pending_source,	/* int[], index of the source, from 1 */
 	Anum_state_pending_xid,		/* xid8[] */
 	Anum_state_pending_low,		/* bigint[] */
@@ -143,19 +142,14 @@ read_tuple(HeapTuple tuple, TupleDesc desc, RamaTopologyState *state)
 {
 	bool		isnull;
 	Datum	   *position;
-	Datum	   *floor;
 
 	memset(state, 0, sizeof(*state));
 	state->tid = tuple->t_self;
 	state->batch = DatumGetInt64(heap_getattr(tuple, Anum_state_batch, desc, &isnull));
 	state->nsources = get_array(tuple, desc, Anum_state_position, &position);
-	get_array(tuple, desc, Anum_state_floor, &floor);
 	state->progress = palloc0_array(RamaProgress, state->nsources);
 	for (int i = 0; i < state->nsources; i++)
-	{
 		state->progress[i].position = DatumGetInt64(position[i]);
-		state->progress[i].floor = DatumGetInt64(floor[i]);
-	}
 	read_pending(tuple, desc, state);
 	state->attempts = DatumGetInt32(heap_getattr(tuple, Anum_state_attempts, desc, &isnull));
 	state->halted = DatumGetBool(heap_getattr(tuple, Anum_state_halted, desc, &isnull));
@@ -270,7 +264,6 @@ form_tuple(Relation rel, const RamaTopologyState *state)
 	Datum		values[Natts_state];
 	bool		nulls[Natts_state] = {false};
 	Datum	   *position = palloc_array(Datum, state->nsources);
-	Datum	   *floor = palloc_array(Datum, state->nsources);
 
 	if (RelationGetDescr(rel)->natts != Natts_state)
 		ereport(ERROR,
@@ -279,13 +272,9 @@ form_tuple(Relation rel, const RamaTopologyState *state)
 						RelationGetRelationName(rel)),
 				 errhint("Drop the topology and create it again.")));
 	for (int i = 0; i < state->nsources; i++)
-	{
 		position[i] = Int64GetDatum(state->progress[i].position);
-		floor[i] = Int64GetDatum(state->progress[i].floor);
-	}
 	values[Anum_state_batch - 1] = Int64GetDatum(state->batch);
 	values[Anum_state_position - 1] = make_array(position, state->nsources, INT8OID);
-	values[Anum_state_floor - 1] = make_array(floor, state->nsources, INT8OID);
 	fill_pending(state, values);
 	values[Anum_state_attempts - 1] = Int32GetDatum(state->attempts);
 	values[Anum_state_halted - 1] = BoolGetDatum(state->halted);
