@@ -428,7 +428,6 @@ static TimestampTz
 ask_for_places(TimestampTz now)
 {
 	TimestampTz next = DT_NOEND;
-
 	bool		scout = scout_waits();
 
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
