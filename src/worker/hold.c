@@ -450,7 +450,12 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
+	/* The statement may be freed when it has run: a ROLLBACK, for one. */
 	Node	   *parsetree = pstmt->utilityStmt;
+	bool		drops_database = IsA(parsetree, DropdbStmt);
+	bool		new_owner = rama_shared && changes_owner(parsetree);
+	bool		commits_prepared = rama_shared && IsA(parsetree, TransactionStmt) &&
+		((TransactionStmt *) parsetree)->kind == TRANS_STMT_COMMIT_PREPARED;
 	HoldTarget	target = {HOLD_NONE, InvalidOid};
 
 	if (rama_shared && !RecoveryInProgress() && OidIsValid(MyDatabaseId))
@@ -461,13 +466,12 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		run_held(&target, pstmt, queryString, readOnlyTree, context, params,
 				 queryEnv, dest, qc);
 
-	if (target.kind == HOLD_END && IsA(parsetree, DropdbStmt))
+	if (target.kind == HOLD_END && drops_database)
 		forget_database(target.database);
-	else if (target.kind == HOLD_CANCEL || (rama_shared && changes_owner(parsetree)))
+	else if (target.kind == HOLD_CANCEL || new_owner)
 		rama_wake_catalog_at_commit();
 	/* Whose events are now committed is not known here. */
-	else if (rama_shared && IsA(parsetree, TransactionStmt) &&
-			 ((TransactionStmt *) parsetree)->kind == TRANS_STMT_COMMIT_PREPARED)
+	else if (commits_prepared)
 		rama_wake_database(MyDatabaseId, ~UINT64CONST(0), true);
 }
 
