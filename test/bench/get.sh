@@ -46,5 +46,5 @@ SQL
 	done
 } | sql -At
 sql -o /dev/null -c 'DROP TABLE scores CASCADE' 2>/dev/null
-row 'rama.get, SELECT INTO in plpgsql' us "$(median "$RAMA_WORK/get.get")" "$(median "$RAMA_WORK/get.select")" 'point SELECT INTO' '>= 0.5' lower
+row 'rama.get, SELECT INTO in plpgsql' us "$(median "$RAMA_WORK/get.get")" "$(median "$RAMA_WORK/get.select")" 'point SELECT INTO' '>= 0.667' lower
 row 'rama.get, plpgsql expression' us "$(median "$RAMA_WORK/get.expression")" "$(median "$RAMA_WORK/get.select")" 'point SELECT INTO' '-' lower

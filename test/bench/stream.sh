@@ -27,7 +27,7 @@ done
 for peer in listen poll; do
 	name='LISTEN-driven worker'
 	[ $peer = listen ] || name='1 ms poller'
-	row 'stream latency p50 (target 500 us)' us "$(median "$RAMA_WORK/stream.p50.rama")" "$(median "$RAMA_WORK/stream.p50.$peer")" "$name" '-' lower
-	row 'stream latency p99' us "$(median "$RAMA_WORK/stream.p99.rama")" "$(median "$RAMA_WORK/stream.p99.$peer")" "$name" '-' lower
+	row 'stream latency p50' us "$(median "$RAMA_WORK/stream.p50.rama")" "$(median "$RAMA_WORK/stream.p50.$peer")" "$name" 'own <= 400' lower
+	row 'stream latency p99' us "$(median "$RAMA_WORK/stream.p99.rama")" "$(median "$RAMA_WORK/stream.p99.$peer")" "$name" 'own <= 2000' lower
 done
 sql -o /dev/null -c 'DROP TABLE inputs CASCADE' -c 'DROP TABLE plain, effects, position' 2>/dev/null
