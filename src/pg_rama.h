@@ -15,6 +15,8 @@
 #include "access/tupdesc.h"
 #include "compat.h"
 #include "nodes/pg_list.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
 
 #define RAMA_SCHEMA "rama"
 
@@ -50,6 +52,11 @@ extern void rama_catalog_update_row(const char *table, HeapTuple row, int ncolum
 									const bool *nulls);
 extern int	rama_catalog_delete(const char *table, AttrNumber attno, Oid key);
 extern void rama_catalog_changed(Oid relid);
+
+/* hot_row.c: rows that every batch changes */
+extern HeapTuple rama_hot_fetch(Relation rel, AttrNumber keyattr, Oid key,
+								Snapshot snapshot);
+extern void rama_hot_update(Relation rel, Oid key, ItemPointer tid, HeapTuple tuple);
 
 /* activation.c */
 extern bool rama_is_active(void);

@@ -13,12 +13,11 @@
  */
 #include "pg_rama.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "pstate/pstate.h"
-#include "utils/fmgroids.h"
+#include "topology/topology.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -41,33 +40,57 @@ typedef struct Change
  * transactions */
 static List *changes = NIL;
 
-static bool
-read_row(Oid relid, Snapshot snapshot, int64 *version, int64 *count, bool *count_isnull)
+/* What a PState that cannot change under a batch had before it */
+typedef struct Base
+{
+	Oid			relid;
+	int64		count;
+} Base;
+
+static List *bases = NIL;		/* likewise */
+
+static int64
+read_count(Oid relid, Snapshot snapshot)
 {
 	Relation	rel = table_open(rama_catalog_relid("pstate_version"), AccessShareLock);
-	ScanKeyData skey;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
+	HeapTuple	tuple = rama_hot_fetch(rel, Anum_version_pstate, relid, snapshot);
+	Datum		count = (Datum) 0;
+	bool		isnull = true;
 
-	ScanKeyInit(&skey, Anum_version_pstate, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, primary_key_index_compat(rel), true, snapshot, 1, &skey);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		TupleDesc	desc = RelationGetDescr(rel);
-		bool		isnull;
-
-		found = true;
-		*version = DatumGetInt64(heap_getattr(tuple, Anum_version_version, desc, &isnull));
-		*count = DatumGetInt64(heap_getattr(tuple, Anum_version_count, desc, count_isnull));
-		if (*count_isnull)
-			*count = 0;
-	}
-	systable_endscan(scan);
+	if (tuple)
+		count = heap_getattr(tuple, Anum_version_count, RelationGetDescr(rel), &isnull);
 	table_close(rel, AccessShareLock);
-	return found;
+	return isnull ? 0 : DatumGetInt64(count);
+}
+
+/*
+ * The count before this transaction. A batch has locked the topology's PStates
+ * before its first statement: all its snapshots see the same.
+ */
+static int64
+base_count(RamaPState *pstate, Snapshot snapshot)
+{
+	bool		fixed = OidIsValid(pstate->topology) &&
+		pstate->topology == rama_current_topology();
+	MemoryContext oldcontext;
+	ListCell   *lc;
+	Base	   *base;
+
+	if (!fixed)
+		return read_count(pstate->relid, snapshot);
+	foreach(lc, bases)
+	{
+		base = lfirst(lc);
+		if (base->relid == pstate->relid)
+			return base->count;
+	}
+	rama_version_init();		/* forgets it in time */
+	oldcontext = MemoryContextSwitchTo(TopTransactionContext);
+	base = palloc(sizeof(Base));
+	*base = (Base) {pstate->relid, read_count(pstate->relid, snapshot)};
+	bases = lappend(bases, base);
+	MemoryContextSwitchTo(oldcontext);
+	return base->count;
 }
 
 /*
@@ -77,12 +100,9 @@ read_row(Oid relid, Snapshot snapshot, int64 *version, int64 *count, bool *count
 int64
 rama_version_count(RamaPState *pstate, Snapshot snapshot)
 {
-	int64		version;
-	int64		count = 0;
-	bool		isnull;
+	int64		count = base_count(pstate, snapshot);
 	ListCell   *lc;
 
-	(void) read_row(pstate->relid, snapshot, &version, &count, &isnull);
 	foreach(lc, changes)
 	{
 		Change	   *change = lfirst(lc);
@@ -93,28 +113,39 @@ rama_version_count(RamaPState *pstate, Snapshot snapshot)
 	return count;
 }
 
-/* Store version + 1 and count + delta in a PState's row. */
+/* Add 1 to the version and delta to the count in a PState's row. */
 static void
 store(Oid relid, int64 delta)
 {
-	int			attnos[2] = {Anum_version_version, Anum_version_count};
+	int			attnos[] = {Anum_version_version, Anum_version_count};
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
-	int64		version;
-	int64		count;
-	bool		found;
+	Relation	rel;
+	TupleDesc	desc;
+	HeapTuple	tuple;
 
 	/* Dropped by this transaction after it was written */
 	if (get_rel_relkind(relid) == '\0')
 		return;
+	rel = table_open(rama_catalog_relid("pstate_version"), RowExclusiveLock);
+	desc = RelationGetDescr(rel);
 	PushActiveSnapshot(GetLatestSnapshot());
-	found = read_row(relid, GetActiveSnapshot(), &version, &count, &nulls[1]);
+	tuple = rama_hot_fetch(rel, Anum_version_pstate, relid, GetActiveSnapshot());
 	PopActiveSnapshot();
-	if (!found)
-		return;
-	values[0] = Int64GetDatum(version + 1);
-	values[1] = Int64GetDatum(count + delta);
-	rama_catalog_update("pstate_version", relid, 2, attnos, values, nulls);
+	if (tuple)
+	{
+		ItemPointerData tid = tuple->t_self;
+
+		for (int i = 0; i < 2; i++)
+			values[i] = heap_getattr(tuple, attnos[i], desc, &nulls[i]);
+		values[0] = Int64GetDatum(DatumGetInt64(values[0]) + 1);
+		values[1] = Int64GetDatum((nulls[1] ? 0 : DatumGetInt64(values[1])) + delta);
+		nulls[1] = false;
+		tuple = heap_modify_tuple_by_cols(tuple, desc, 2, attnos, values, nulls);
+		rama_hot_update(rel, relid, &tid, tuple);
+		CommandCounterIncrement();
+	}
+	table_close(rel, NoLock);
 }
 
 static void
@@ -156,7 +187,7 @@ on_xact(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			changes = NIL;		/* freed with the transaction's context */
+			changes = bases = NIL;	/* freed with the transaction's context */
 			rama_row_forget();
 			break;
 		default:

@@ -7,7 +7,7 @@
  * The row is read and written by the holder of the topology's object lock
  * (ExclusiveLock) only, with a snapshot taken after the lock was granted;
  * rama.wait() and the views read it with a snapshot of their own and no
- * lock. The table has no index: every update is a HOT update.
+ * lock. The table has no index. Where the row is, is remembered (hot_row.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -16,7 +16,6 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -171,7 +170,6 @@ rama_state_read(Oid relid, RamaTopologyState *state)
 {
 	Relation	rel = try_table_open(relid, AccessShareLock);
 	Snapshot	snapshot;
-	TableScanDesc scan;
 	HeapTuple	tuple;
 
 	if (rel == NULL)
@@ -179,15 +177,13 @@ rama_state_read(Oid relid, RamaTopologyState *state)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the topology has been dropped")));
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan = table_beginscan(rel, snapshot, 0, NULL);
-	tuple = heap_getnext(scan, ForwardScanDirection);
+	tuple = rama_hot_fetch(rel, 0, InvalidOid, snapshot);
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("topology \"%s\" has lost its progress", RelationGetRelationName(rel)),
 				 errhint("Drop the topology and create it again.")));
 	read_tuple(tuple, RelationGetDescr(rel), state);
-	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
 }
@@ -308,7 +304,7 @@ rama_state_write(Oid relid, const RamaTopologyState *state)
 	Relation	rel = table_open(relid, RowExclusiveLock);
 	ItemPointerData tid = state->tid;
 
-	simple_heap_update_compat(rel, &tid, form_tuple(rel, state));
+	rama_hot_update(rel, InvalidOid, &tid, form_tuple(rel, state));
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
 }

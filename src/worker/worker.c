@@ -31,6 +31,9 @@
 /* Longest time between two tries while somebody else has a lock. */
 #define MAX_BUSY_MS 1000
 
+/* Idle so long, a worker hands in what the last batches have to report. */
+#define IDLE_STATS_MS 500
+
 /* A topology that this worker looks after. */
 typedef struct Duty
 {
@@ -46,10 +49,12 @@ typedef struct Duty
 static RamaSlot *my_slot = NULL;
 static Duty *duties = NULL;
 static int	nduties = 0;
+static bool stats_pending = false;
 static TimestampTz next_due = 0;	/* when there is something to do, 0: now */
 
 static void attach(Datum arg, pqsigfunc on_interrupt);
 static void relcache_callback(Datum arg, Oid relid);
+static void wait_for_work(TimestampTz next);
 static void clear_group(void);
 static void reload_duties(void);
 static bool run_duties(TimestampTz *next);
@@ -98,12 +103,26 @@ rama_worker_main(Datum arg)
 			my_slot->idle = true;
 			if (pg_atomic_exchange_u32(&rama_shared->places_wanted, 0) != 0)
 				rama_wake_launcher();
-			WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					  Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next), INT_MAX),
-					  PG_WAIT_EXTENSION);
+			wait_for_work(next);
 			my_slot->idle = false;
 		}
 	}
+}
+
+/* Until something happens, or the time has come. */
+static void
+wait_for_work(TimestampTz next)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (stats_pending)
+		next = Min(next, TimestampTzPlusMilliseconds(now, IDLE_STATS_MS));
+	if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+				  Min(TimestampDifferenceMilliseconds(now, next), INT_MAX),
+				  PG_WAIT_EXTENSION) & WL_LATCH_SET)
+		return;
+	stats_pending = false;
+	pgstat_report_stat(true);
 }
 
 /*
@@ -462,7 +481,7 @@ run_duty(Duty *duty, TimestampTz now)
 	{
 		ConditionVariableBroadcast(&rama_shared->changed);
 		rama_session_clean();
-		pgstat_report_stat(false);
+		stats_pending = pgstat_report_stat(false) > 0;
 	}
 }
 
