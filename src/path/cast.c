@@ -138,3 +138,53 @@ rama_cast(Datum datum, Oid from, Oid to, int32 typmod, bool explicit,
 	cast->in_use = false;
 	return result;
 }
+
+/*
+ * rama_assign_init() -- How values of a type, with typmod, are assigned to a
+ * place; false where there is no assignment cast.
+ */
+bool
+rama_assign_init(RamaAssign *assign, Oid from, int32 typmod, const RamaType *to)
+{
+	assign->from = from;
+	assign->to = *to;
+	if (from == to->oid && (to->typmod == -1 || to->typmod == typmod))
+		assign->kind = RAMA_ASSIGN_AS_IS;
+	else if (to->typmod == -1 && IsBinaryCoercible(from, to->oid))
+		assign->kind = RAMA_ASSIGN_AS_IS;
+	else if (to->oid == INT8OID && (from == INT4OID || from == INT2OID))
+		assign->kind = RAMA_ASSIGN_WIDEN;
+	else
+	{
+		assign->kind = RAMA_ASSIGN_CAST;
+		return can_coerce_type(1, &from, &to->oid, COERCION_ASSIGNMENT);
+	}
+	return true;
+}
+
+/*
+ * rama_assign() -- A value that is not null, as it is at the place: detoasted,
+ * else perhaps the datum itself.
+ *
+ * Errors: those of the cast, 22003 and so on.
+ */
+Datum
+rama_assign(const RamaAssign *assign, Datum datum, bool *isnull)
+{
+	*isnull = false;
+	switch (assign->kind)
+	{
+		case RAMA_ASSIGN_AS_IS:
+			break;
+		case RAMA_ASSIGN_WIDEN:
+			return Int64GetDatum(assign->from == INT4OID ? DatumGetInt32(datum) :
+								 DatumGetInt16(datum));
+		case RAMA_ASSIGN_CAST:
+			datum = rama_cast(datum, assign->from, assign->to.oid, assign->to.typmod,
+							  false, isnull);
+			break;
+	}
+	if (assign->to.len == -1 && !*isnull)
+		datum = PointerGetDatum(PG_DETOAST_DATUM_PACKED(datum));
+	return datum;
+}

@@ -8,11 +8,6 @@
 #include "path/path.h"
 
 #include "utils/builtins.h"
-#include "utils/varlena.h"
-
-/* How many near matches a hint lists, and how near they are. */
-#define MAX_NEAR 3
-#define MAX_DISTANCE 3
 
 #define KEYS .minargs = 1, .maxargs = -1, .eachkey = true, .write = true
 #define NO_ARGS .minargs = 0, .maxargs = 0
@@ -82,60 +77,20 @@ static const char *const later[] = {
 	"pkey", "recursive-path", "eachnav", "parser", "NAME", "NAMESPACE"
 };
 
-typedef struct Near
-{
-	const char *name[MAX_NEAR];
-	int			distance[MAX_NEAR];
-	int			count;
-} Near;
-
-static void
-consider(Near *near, const char *name, const char *wanted)
-{
-	int			distance;
-	int			i;
-
-	/* The same word in another spelling is nearest of all. */
-	distance = pg_strcasecmp(name, wanted) == 0 ? 0 :
-		varstr_levenshtein_less_equal(wanted, strlen(wanted), name, strlen(name),
-									  1, 1, 1, MAX_DISTANCE, true);
-	if (distance > MAX_DISTANCE || distance > (int) strlen(wanted) / 2)
-		return;
-	for (i = near->count; i > 0 && near->distance[i - 1] > distance; i--)
-	{
-		if (i < MAX_NEAR)
-		{
-			near->name[i] = near->name[i - 1];
-			near->distance[i] = near->distance[i - 1];
-		}
-	}
-	if (i == MAX_NEAR)
-		return;
-	near->name[i] = name;
-	near->distance[i] = distance;
-	if (near->count < MAX_NEAR)
-		near->count++;
-}
-
 static void
 unknown_navigator(const char *name, int position)
 {
-	Near		near = {.count = 0};
-	StringInfoData hint;
+	RamaNear	near = {.count = 0};
+	char	   *names;
 
-	initStringInfo(&hint);
-	if (strlen(name) < NAMEDATALEN)
-	{
-		for (int i = 0; i < (int) lengthof(navigators); i++)
-			for (int j = 0; j < 3 && navigators[i].names[j]; j++)
-				consider(&near, navigators[i].names[j], name);
-	}
-	for (int i = 0; i < near.count; i++)
-		appendStringInfo(&hint, "%s\"%s\"", i > 0 ? ", " : "", near.name[i]);
+	for (int i = 0; i < (int) lengthof(navigators); i++)
+		for (int j = 0; j < 3 && navigators[i].names[j]; j++)
+			rama_near_consider(&near, navigators[i].names[j], name);
+	names = rama_near_names(&near);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("step %d of the path: unknown navigator \"%s\"", position, name),
-			 near.count > 0 ? errhint("Perhaps you meant %s.", hint.data) :
+			 names ? errhint("Perhaps you meant %s.", names) :
 			 errhint("A key that is itself an array is written as [\"key\", [...]].")));
 }
 

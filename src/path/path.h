@@ -214,6 +214,19 @@ struct RamaNavigator
 	bool		write;			/* may stand in the place of a key in a write */
 };
 
+/* near.c: what somebody who wrote an unknown name may have meant */
+#define RAMA_MAX_NEAR 3
+
+typedef struct RamaNear
+{
+	const char *name[RAMA_MAX_NEAR];	/* nearest first */
+	int			distance[RAMA_MAX_NEAR];
+	int			count;
+} RamaNear;
+
+extern void rama_near_consider(RamaNear *near, const char *name, const char *wanted);
+extern char *rama_near_names(const RamaNear *near);
+
 /* navigators.c */
 extern const RamaNavigator *rama_navigator_find(const char *name, int position);
 
@@ -328,11 +341,32 @@ extern Datum rama_input_to_key(const RamaInput *input, const RamaType *type);
 extern void rama_input_to_json(const RamaInput *input, JsonbValue *json);
 extern void rama_input_of_json(RamaInput *input, const JsonbValue *json);
 extern Datum rama_convert(Datum datum, Oid from, const RamaType *to);
-extern Datum rama_cast(Datum datum, Oid from, Oid to, int32 typmod, bool explicit, bool *isnull);
 extern bool rama_type_input_is_immutable(Oid type);
 extern bool rama_type_is_its_text(Oid type);
 extern int	rama_type_compare(const RamaType *type, Datum a, Datum b);
 extern void rama_type_init(RamaType *type, Oid oid, int32 typmod);
+
+/*
+ * cast.c: assignments of many values of one type to one place, by an
+ * assignment cast, looked up once.
+ */
+typedef enum RamaAssignKind
+{
+	RAMA_ASSIGN_AS_IS,
+	RAMA_ASSIGN_WIDEN,			/* smallint and integer */
+	RAMA_ASSIGN_CAST
+} RamaAssignKind;
+
+typedef struct RamaAssign
+{
+	RamaAssignKind kind;
+	Oid			from;
+	RamaType	to;
+} RamaAssign;
+
+extern Datum rama_cast(Datum datum, Oid from, Oid to, int32 typmod, bool explicit, bool *isnull);
+extern bool rama_assign_init(RamaAssign *assign, Oid from, int32 typmod, const RamaType *to);
+extern Datum rama_assign(const RamaAssign *assign, Datum datum, bool *isnull);
 
 /* check.c: JSON against the schema */
 extern RamaEntries *rama_entries_given(const RamaNode *node, const JsonbValue *json);

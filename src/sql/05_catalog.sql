@@ -67,9 +67,15 @@ CREATE TABLE rama.source (
 	depot regclass NOT NULL,
 	each text,
 	sql text,
+	target regclass,
+	merge text,
 	start_from text NOT NULL,
 	PRIMARY KEY (topology, source),
-	CHECK ((each IS NULL) <> (sql IS NULL))
+	CHECK ((each IS NULL) <> (sql IS NULL)),
+	CHECK ((target IS NULL) = (merge IS NULL) AND (target IS NULL OR sql IS NOT NULL))
 );
 COMMENT ON TABLE rama.source IS 'The depots that a topology reads, in the order of creation, with their handlers.';
+COMMENT ON COLUMN rama.source.target IS
+'The table of a PState into which the rows of "sql" are merged, or NULL.';
+COMMENT ON COLUMN rama.source.merge IS 'The aggregators that merge them.';
 SELECT pg_catalog.pg_extension_config_dump('rama.source', '');

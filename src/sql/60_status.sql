@@ -22,11 +22,13 @@ CREATE VIEW rama.topologies AS
 SELECT n.nspname AS module, c.relname AS name, t.topology, t.kind,
 	pg_catalog.pg_get_userbyid(c.relowner) AS owner, t.paused,
 	ARRAY(SELECT s.depot FROM rama.source s WHERE s.topology OPERATOR(pg_catalog.=) t.topology ORDER BY s.source) AS depots,
+	ARRAY(SELECT s.target FROM rama.source s WHERE s.topology OPERATOR(pg_catalog.=) t.topology ORDER BY s.source) AS targets,
+	ARRAY(SELECT s.merge FROM rama.source s WHERE s.topology OPERATOR(pg_catalog.=) t.topology ORDER BY s.source) AS merges,
 	t.writes, t.options
 FROM rama.topology t
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.topology
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace;
-COMMENT ON VIEW rama.topologies IS 'The topologies of this database: what they read and write, and their options.';
+COMMENT ON VIEW rama.topologies IS 'The topologies of this database: the depots that they read, source by source, with the targets that these merge into and the aggregators (NULL for other handlers), the PStates that they write, and their options.';
 GRANT SELECT ON rama.topologies TO PUBLIC;
 
 CREATE VIEW rama.status AS

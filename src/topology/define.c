@@ -33,6 +33,8 @@ typedef struct SourceDefinition
 	Oid			depot;
 	char	   *each;
 	char	   *sql;
+	Oid			target;			/* or InvalidOid */
+	char	   *merge;
 	char	   *start_from;
 } SourceDefinition;
 
@@ -85,14 +87,10 @@ refuse_null(FunctionCallInfo fcinfo, int n, const char *name)
 				 errmsg("argument \"%s\" must not be null", name)));
 }
 
-static void
-refuse_merge(FunctionCallInfo fcinfo, int target, int merge)
+static Oid
+oid_arg(FunctionCallInfo fcinfo, int n)
 {
-	if (!PG_ARGISNULL(target) || !PG_ARGISNULL(merge))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("\"target\" and \"merge\" are not supported by this version of pg_rama"),
-				 errhint("Use a handler, given as \"each\" or \"sql\".")));
+	return PG_ARGISNULL(n) ? InvalidOid : PG_GETARG_OID(n);
 }
 
 /*
@@ -115,7 +113,6 @@ rama_create_topology(PG_FUNCTION_ARGS)
 	refuse_null(fcinfo, 1, "kind");
 	refuse_null(fcinfo, 7, "writes");
 	refuse_null(fcinfo, 9, "options");
-	refuse_merge(fcinfo, 5, 6);
 	rama_require_preload("a topology");
 	name = text_arg(fcinfo, 0);
 	kind = text_arg(fcinfo, 1);
@@ -145,12 +142,14 @@ rama_create_topology(PG_FUNCTION_ARGS)
 	own_pstates(relid, PG_GETARG_ARRAYTYPE_P(7));
 	if (!PG_ARGISNULL(2))
 	{
-		SourceDefinition source = {PG_GETARG_OID(2), text_arg(fcinfo, 3),
-		text_arg(fcinfo, 4), text_arg(fcinfo, 8)};
+		SourceDefinition source = {
+			PG_GETARG_OID(2), text_arg(fcinfo, 3), text_arg(fcinfo, 4),
+			oid_arg(fcinfo, 5), text_arg(fcinfo, 6), text_arg(fcinfo, 8)
+		};
 
 		add_source(relid, &source);
 	}
-	else if (!PG_ARGISNULL(3) || !PG_ARGISNULL(4))
+	else if (!PG_ARGISNULL(3) || !PG_ARGISNULL(4) || !PG_ARGISNULL(5) || !PG_ARGISNULL(6))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a handler needs a depot"),
@@ -173,14 +172,14 @@ rama_add_source(PG_FUNCTION_ARGS)
 
 	refuse_null(fcinfo, 0, "topology");
 	refuse_null(fcinfo, 1, "depot");
-	refuse_merge(fcinfo, 4, 5);
 	topology = PG_GETARG_OID(0);
 	rama_check_topology_owner(topology);
 	rama_refuse_own_batch(topology, "rama.add_source()");
 	rama_topology_lock(topology);
 	source = (SourceDefinition)
 	{
-		PG_GETARG_OID(1), text_arg(fcinfo, 2), text_arg(fcinfo, 3), text_arg(fcinfo, 6)
+		PG_GETARG_OID(1), text_arg(fcinfo, 2), text_arg(fcinfo, 3), oid_arg(fcinfo, 4),
+			text_arg(fcinfo, 5), text_arg(fcinfo, 6)
 	};
 	add_source(topology, &source);
 	rama_catalog_changed(topology);
@@ -237,40 +236,54 @@ insert_topology_row(Oid relid, const char *kind, ArrayType *writes, Jsonb *optio
 }
 
 /*
- * Make the topology the only writer of the PStates. Their locks are taken
- * so that writers of other sessions are over.
+ * Make the topology the only writer of a PState. Its lock is taken so that
+ * writers of other sessions are over.
  */
 static void
-own_pstates(Oid topology, ArrayType *writes)
+own_pstate(Oid topology, Oid relid)
 {
 	static const int attno = 3; /* rama.pstate.topology */
 	Datum		value = ObjectIdGetDatum(topology);
 	bool		isnull = false;
+	RamaPState *pstate;
+
+	rama_pstate_get(relid);
+	rama_check_owner(relid);
+	rama_pstate_lock(relid);
+	pstate = rama_pstate_get(relid);
+	if (OidIsValid(pstate->topology) && pstate->topology != topology)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("PState \"%s\" is written by topology \"%s\"",
+						rama_relation_name(relid),
+						rama_relation_name(pstate->topology)),
+				 errhint("A PState has one writer: drop that topology, or make a PState of its own for this one.")));
+	rama_catalog_update("pstate", relid, 1, &attno, &value, &isnull);
+	rama_catalog_changed(relid);
+	depend_on(topology, RelationRelationId, relid);
+}
+
+static void
+own_pstates(Oid topology, ArrayType *writes)
+{
 	Datum	   *elems;
 	int			n;
 
 	deconstruct_array(writes, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
 					  &elems, NULL, &n);
 	for (int i = 0; i < n; i++)
-	{
-		Oid			relid = DatumGetObjectId(elems[i]);
-		RamaPState *pstate;
+		own_pstate(topology, DatumGetObjectId(elems[i]));
+}
 
-		rama_pstate_get(relid);
-		rama_check_owner(relid);
-		rama_pstate_lock(relid);
-		pstate = rama_pstate_get(relid);
-		if (OidIsValid(pstate->topology) && pstate->topology != topology)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("PState \"%s\" is written by topology \"%s\"",
-							rama_relation_name(relid),
-							rama_relation_name(pstate->topology)),
-					 errhint("A PState has one writer: drop that topology, or make a PState of its own for this one.")));
-		rama_catalog_update("pstate", relid, 1, &attno, &value, &isnull);
-		rama_catalog_changed(relid);
-		depend_on(topology, RelationRelationId, relid);
-	}
+/* A target counts as written: the PState that it is a table of. */
+static void
+own_target(Oid topology, Oid target)
+{
+	Oid			root = rama_pstate_root_of(target);
+
+	/* What is no PState makes own_pstate() say so. */
+	if (!OidIsValid(root) || rama_topology_add_write(topology, root))
+		own_pstate(topology, OidIsValid(root) ? root : target);
 }
 
 static void
@@ -285,6 +298,16 @@ check_handler(const SourceDefinition *definition)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a source has one handler: either \"each\" or \"sql\"")));
+	if (OidIsValid(definition->target) != (definition->merge != NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"target\" and \"merge\" go together"),
+				 errhint("\"target\" is the PState that the rows of \"sql\" are merged into, \"merge\" says how, such as 'sum'.")));
+	if (OidIsValid(definition->target) && definition->sql == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"target\" and \"merge\" need \"sql\""),
+				 errhint("Give as \"sql\" a query that returns keys and values, such as SELECT key, count(*) FROM batch GROUP BY key.")));
 }
 
 /*
@@ -297,8 +320,8 @@ add_source(Oid topology, const SourceDefinition *definition)
 	RamaDepot	depot;
 	RamaTopologyState state;
 	Oid			function = InvalidOid;
-	Datum		values[6];
-	bool		nulls[6] = {false};
+	Datum		values[8];
+	bool		nulls[8] = {false};
 	AclResult	aclresult;
 
 	check_handler(definition);
@@ -309,12 +332,21 @@ add_source(Oid topology, const SourceDefinition *definition)
 		aclcheck_error(aclresult, OBJECT_TABLE, get_rel_name(depot.relid));
 	nulls[3] = definition->each == NULL;
 	nulls[4] = definition->sql == NULL;
+	nulls[5] = nulls[6] = !OidIsValid(definition->target);
 	if (definition->each)
 		values[3] = CStringGetTextDatum(resolve_each(definition->each, depot.relid, &function));
 	else
 	{
-		rama_handler_check_sql(definition->sql, depot.relid);
+		rama_handler_check_sql(definition->sql, depot.relid, definition->target,
+							   definition->merge);
 		values[4] = CStringGetTextDatum(definition->sql);
+	}
+
+	if (OidIsValid(definition->target))
+	{
+		own_target(topology, definition->target);
+		values[5] = ObjectIdGetDatum(definition->target);
+		values[6] = CStringGetTextDatum(definition->merge);
 	}
 
 	rama_state_read(topology, &state);
@@ -327,7 +359,7 @@ add_source(Oid topology, const SourceDefinition *definition)
 	values[0] = ObjectIdGetDatum(topology);
 	values[1] = Int32GetDatum(state.nsources);
 	values[2] = ObjectIdGetDatum(depot.relid);
-	values[5] = CStringGetTextDatum(definition->start_from ? definition->start_from : "beginning");
+	values[7] = CStringGetTextDatum(definition->start_from ? definition->start_from : "beginning");
 	rama_catalog_insert("source", values, nulls);
 	depend_on(topology, RelationRelationId, depot.relid);
 	if (OidIsValid(function))

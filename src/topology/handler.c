@@ -37,8 +37,8 @@ typedef struct HandlerPosition
 
 static void run_each(RamaSource *source, Relation depot, Tuplestorestate *events,
 					 HandlerPosition *position);
-static void run_sql(RamaSource *source, Relation depot, Tuplestorestate *events,
-					int64 nevents);
+static void run_sql(RamaTopology *topology, RamaSource *source, Relation depot,
+					Tuplestorestate *events, int64 nevents);
 
 static void
 handler_error_context(void *arg)
@@ -71,7 +71,7 @@ rama_handler_run(RamaTopology *topology, RamaSource *source, Relation depot,
 	if (source->each)
 		run_each(source, depot, events, &position);
 	else
-		run_sql(source, depot, events, nevents);
+		run_sql(topology, source, depot, events, nevents);
 	error_context_stack = callback.previous;
 }
 
@@ -163,13 +163,18 @@ prepare_sql(const char *sql)
 	return plan;
 }
 
+/* Run the statements; rows that they return are merged, or nobody's. */
 static void
-run_sql(RamaSource *source, Relation depot, Tuplestorestate *events, int64 nevents)
+run_sql(RamaTopology *topology, RamaSource *source, Relation depot,
+		Tuplestorestate *events, int64 nevents)
 {
 	int			slot = plan_slot(nevents);
+	SPIExecuteOptions options = {.dest = None_Receiver};
 	EphemeralNamedRelationData enr;
 	int			rc;
 
+	if (OidIsValid(source->target))
+		options.dest = rama_merge_receiver(topology, source);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	register_batch(&enr, RelationGetRelid(depot), events, nevents);
@@ -180,7 +185,7 @@ run_sql(RamaSource *source, Relation depot, Tuplestorestate *events, int64 neven
 		SPI_keepplan(plan);
 		source->plans[slot] = plan;
 	}
-	rc = SPI_execute_plan(source->plans[slot], NULL, NULL, false, 0);
+	rc = SPI_execute_plan_extended(source->plans[slot], &options);
 	if (rc < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -191,10 +196,11 @@ run_sql(RamaSource *source, Relation depot, Tuplestorestate *events, int64 neven
 
 /*
  * rama_handler_check_sql() -- Parse and analyze the statements of a handler,
- * so that mistakes show when a topology is made.
+ * so that mistakes show when a topology is made. With a target: those of
+ * rama_merge_check(), too.
  */
 void
-rama_handler_check_sql(const char *sql, Oid depot)
+rama_handler_check_sql(const char *sql, Oid depot, Oid target, const char *merge)
 {
 	EphemeralNamedRelationData enr;
 	SPIPlanPtr	plan;
@@ -203,6 +209,8 @@ rama_handler_check_sql(const char *sql, Oid depot)
 		elog(ERROR, "SPI_connect failed");
 	register_batch(&enr, depot, tuplestore_begin_heap(false, false, work_mem), 1);
 	plan = prepare_sql(sql);
+	if (OidIsValid(target))
+		rama_merge_check(plan, target, merge);
 	SPI_freeplan(plan);
 	SPI_finish();
 }

@@ -12,6 +12,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "parser/parse_func.h"
+#include "pstate/pstate.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -33,7 +34,9 @@ enum
 	Anum_source_source,
 	Anum_source_depot,
 	Anum_source_each,
-	Anum_source_sql
+	Anum_source_sql,
+	Anum_source_target,
+	Anum_source_merge
 };
 
 /*
@@ -119,6 +122,12 @@ load_source(HeapTuple tuple, TupleDesc desc, RamaSource *source)
 	source->depot = DatumGetObjectId(heap_getattr(tuple, Anum_source_depot, desc, &isnull));
 	source->each = text_or_null(tuple, Anum_source_each, desc);
 	source->sql = text_or_null(tuple, Anum_source_sql, desc);
+	source->target = DatumGetObjectId(heap_getattr(tuple, Anum_source_target, desc, &isnull));
+	if (isnull)
+		source->target = InvalidOid;
+	else
+		source->pstate = rama_pstate_root_of(source->target);
+	source->merge = text_or_null(tuple, Anum_source_merge, desc);
 	if (!rama_depot_lookup(source->depot, &source->info))
 		memset(&source->info, 0, sizeof(source->info));
 }
@@ -266,4 +275,33 @@ rama_source_set_each(Oid topology, int number, const char *each)
 		if (DatumGetInt32(heap_getattr(row, Anum_source_source, desc, &isnull)) == number)
 			rama_catalog_update_row("source", row, 1, &attno, &value, &isnull);
 	}
+}
+
+/*
+ * rama_topology_add_write() -- Add a PState to those that a topology writes;
+ * false if it is one of them already.
+ */
+bool
+rama_topology_add_write(Oid relid, Oid pstate)
+{
+	static const int attno = Anum_topology_writes;
+	TupleDesc	desc;
+	HeapTuple	row = rama_catalog_fetch("topology", relid, &desc);
+	bool		isnull;
+	Datum		writes = heap_getattr(row, attno, desc, &isnull);
+	Datum	   *elems;
+	int			n;
+
+	deconstruct_array(DatumGetArrayTypeP(writes), REGCLASSOID, sizeof(Oid), true,
+					  TYPALIGN_INT, &elems, NULL, &n);
+	for (int i = 0; i < n; i++)
+		if (DatumGetObjectId(elems[i]) == pstate)
+			return false;
+	elems = repalloc(elems, sizeof(Datum) * (n + 1));
+	elems[n] = ObjectIdGetDatum(pstate);
+	writes = PointerGetDatum(construct_array(elems, n + 1, REGCLASSOID, sizeof(Oid), true,
+											 TYPALIGN_INT));
+	isnull = false;
+	rama_catalog_update("topology", relid, 1, &attno, &writes, &isnull);
+	return true;
 }

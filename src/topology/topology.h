@@ -15,6 +15,7 @@
 #include "datatype/timestamp.h"
 #include "depot/depot.h"
 #include "executor/spi.h"
+#include "tcop/dest.h"
 #include "utils/jsonb.h"
 #include "utils/tuplestore.h"
 
@@ -42,6 +43,8 @@ typedef struct RamaOptions
 /* Prepared statements of an sql handler, one per power of 8 of batch sizes. */
 #define RAMA_PLAN_SIZES 8
 
+typedef struct RamaMerge RamaMerge;
+
 /* One depot of a topology with its handler: a row of rama.source. */
 typedef struct RamaSource
 {
@@ -50,6 +53,10 @@ typedef struct RamaSource
 	RamaDepot	info;			/* of the depot */
 	char	   *each;			/* function, or NULL */
 	char	   *sql;			/* statements, or NULL */
+	Oid			target;			/* a table of a PState, or InvalidOid */
+	char	   *merge;			/* aggregators, with target */
+	Oid			pstate;			/* the target's root */
+	RamaMerge  *resolved;		/* of the last batch, or NULL */
 	Oid			function;		/* resolved "each" */
 	SPIPlanPtr	plans[RAMA_PLAN_SIZES];
 	/* Offsets that the last attempt took: a retry takes the same. */
@@ -118,6 +125,7 @@ extern void rama_topology_free(RamaTopology *topology);
 extern void rama_topology_inherit(RamaTopology *topology, const RamaTopology *old);
 extern Oid	rama_handler_function(const char *name, Oid depot);
 extern void rama_source_set_each(Oid topology, int number, const char *each);
+extern bool rama_topology_add_write(Oid relid, Oid pstate);
 
 /* progress.c */
 extern void rama_topology_lock(Oid relid);
@@ -136,8 +144,13 @@ extern void rama_batch_forget(void);
 /* handler.c */
 extern void rama_handler_run(RamaTopology *topology, RamaSource *source,
 							 Relation depot, Tuplestorestate *events, int64 nevents);
-extern void rama_handler_check_sql(const char *sql, Oid depot);
+extern void rama_handler_check_sql(const char *sql, Oid depot, Oid target,
+								   const char *merge);
 extern void rama_session_clean(void);
+
+/* merge.c */
+extern DestReceiver *rama_merge_receiver(RamaTopology *topology, RamaSource *source);
+extern void rama_merge_check(SPIPlanPtr plan, Oid target, const char *merge);
 
 /* estimate.c */
 extern void rama_estimate_init(void);

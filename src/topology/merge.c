@@ -1,0 +1,356 @@
+/*-------------------------------------------------------------------------
+ *
+ * merge.c
+ *	  Sources with target and merge: rows of a query are merged into a PState.
+ *
+ * Rows come straight from the executor. What does not depend on the row is
+ * resolved once (merge_columns.c); what a row needs is freed with it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "topology/merge.h"
+
+#include "executor/executor.h"
+#include "nodes/parsenodes.h"
+#include "path/write.h"
+#include "tcop/dest.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+
+/* Takes the rows of one execution of the query. */
+typedef struct Receiver
+{
+	DestReceiver pub;
+	MemoryContext topology_context;
+	RamaSource *source;
+	RamaPState *pstate;
+	RamaMerge  *merge;
+	MemoryContext row_context;
+	Datum	   *keys;			/* of the row at hand */
+	AttrNumber *attnos;			/* what changes in it */
+	Datum	   *values;
+	bool	   *nulls;
+} Receiver;
+
+/* Within JSON: what is done to the leaf. */
+typedef struct LeafEdit
+{
+	RamaEdit	edit;			/* must be first */
+	const RamaMerge *merge;
+	TupleTableSlot *slot;
+} LeafEdit;
+
+static void receiver_startup(DestReceiver *self, int operation, TupleDesc desc);
+static bool receiver_receive(TupleTableSlot *slot, DestReceiver *self);
+static void receiver_nothing(DestReceiver *self);
+static void merge_into_row(Receiver *receiver, TupleTableSlot *slot);
+static void merge_into_json(Receiver *receiver, TupleTableSlot *slot);
+
+/*
+ * rama_merge_receiver() -- Where the rows of a source's query go, for one
+ * execution of it: into the PState, which is locked for writing.
+ *
+ * In the current memory context. Errors: 42501, 55000 and the others of
+ * rama_pstate_begin_write(); for the rows, those of rama_merge_resolve(),
+ * 22004 for a null key, and those of casts and of aggregators.
+ */
+DestReceiver *
+rama_merge_receiver(RamaTopology *topology, RamaSource *source)
+{
+	Receiver   *receiver = palloc0_object(Receiver);
+
+	rama_pstate_begin_write(rama_pstate_get(source->pstate), ACL_INSERT | ACL_UPDATE);
+	receiver->pstate = rama_pstate_get(source->pstate);
+	receiver->topology_context = topology->context;
+	receiver->source = source;
+	receiver->row_context = AllocSetContextCreate(CurrentMemoryContext, "pg_rama merge row",
+												  ALLOCSET_DEFAULT_SIZES);
+	receiver->pub.rStartup = receiver_startup;
+	receiver->pub.receiveSlot = receiver_receive;
+	receiver->pub.rShutdown = receiver_nothing;
+	receiver->pub.rDestroy = receiver_nothing;
+	receiver->pub.mydest = DestNone;
+	return &receiver->pub;
+}
+
+/*
+ * rama_merge_check() -- Can the rows of a prepared statement be merged into
+ * the target? Takes part in the definition of a source.
+ *
+ * Errors: 22023 unless it is one query; those of rama_merge_resolve().
+ */
+void
+rama_merge_check(SPIPlanPtr plan, Oid target, const char *merge)
+{
+	List	   *sources = SPI_plan_get_plan_sources(plan);
+	Oid			root = rama_pstate_root_of(target);
+	CachedPlanSource *source;
+	RamaMerge  *resolved;
+
+	/* What merge says comes first: its names are what is most often wrong. */
+	(void) rama_aggregators_parse(merge);
+	source = list_length(sources) == 1 ? linitial(sources) : NULL;
+	if (source == NULL || source->resultDesc == NULL ||
+		linitial_node(Query, source->query_list)->commandType == CMD_UTILITY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"sql\" with \"target\" and \"merge\" must be one query that returns rows"),
+				 errhint("Its columns are the keys, then the values to merge: SELECT key, count(*) FROM batch GROUP BY key.")));
+	resolved = rama_merge_resolve(rama_pstate_get(OidIsValid(root) ? root : target),
+								  target, merge, source->resultDesc, true);
+	MemoryContextDelete(resolved->context);
+}
+
+/* The executor starts: these are the columns. */
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+	Receiver   *receiver = (Receiver *) self;
+	RamaSource *source = receiver->source;
+	RamaMerge  *merge = source->resolved;
+
+	if (merge == NULL || !rama_merge_fits(merge, receiver->pstate, desc))
+	{
+		RamaMerge  *old = merge;
+
+		merge = rama_merge_resolve(receiver->pstate, source->target, source->merge,
+								   desc, false);
+		MemoryContextSetParent(merge->context, receiver->topology_context);
+		source->resolved = merge;
+		if (old)
+			MemoryContextDelete(old->context);
+	}
+	receiver->merge = merge;
+	receiver->keys = palloc_array(Datum, Max(merge->nkeys, 1));
+	receiver->attnos = palloc_array(AttrNumber, merge->nvalues);
+	receiver->values = palloc_array(Datum, merge->nvalues);
+	receiver->nulls = palloc_array(bool, merge->nvalues);
+}
+
+static void
+receiver_nothing(DestReceiver *self)
+{
+}
+
+static void
+null_key(const RamaMerge *merge, int column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("a key must not be null"),
+			 errdetail("Column \"%s\" of the query is the key of a map or vector.",
+					   NameStr(TupleDescAttr(merge->desc, column)->attname))));
+}
+
+static void
+take_keys(Receiver *receiver, TupleTableSlot *slot)
+{
+	const RamaMerge *merge = receiver->merge;
+
+	for (int i = 0; i < merge->nkeys; i++)
+	{
+		const MergeKey *key = &merge->keys[i];
+		bool		isnull = slot->tts_isnull[key->column];
+
+		if (!isnull)
+			receiver->keys[i] = rama_assign(&key->assign, slot->tts_values[key->column],
+											&isnull);
+		if (isnull)
+			null_key(merge, key->column);
+	}
+}
+
+/* An element of an enclosing vector is made if it is the next one. */
+static void
+make_elements(Receiver *receiver)
+{
+	for (int i = 0; i < receiver->merge->nvectors; i++)
+	{
+		RamaTarget	element = {
+			.creates = true,
+			.collection = receiver->merge->vectors[i],
+			.keys = receiver->keys
+		};
+
+		rama_target_check_element(&element);
+	}
+}
+
+static bool
+receiver_receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	Receiver   *receiver = (Receiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
+
+	slot_getallattrs(slot);
+	take_keys(receiver, slot);
+	if (receiver->merge->nvectors > 0)
+		make_elements(receiver);
+	if (receiver->merge->column)
+		merge_into_json(receiver, slot);
+	else
+		merge_into_row(receiver, slot);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(receiver->row_context);
+	return true;
+}
+
+static bool
+combine(const MergeValue *value, TupleTableSlot *slot, Datum *state, bool *isnull)
+{
+	int			column = value->column;
+
+	return rama_aggregate_value(value->aggregate, state, isnull,
+								column < 0 ? (Datum) 0 : slot->tts_values[column],
+								column < 0 ? false : slot->tts_isnull[column]);
+}
+
+/* The leaf is in columns. */
+static void
+merge_into_row(Receiver *receiver, TupleTableSlot *slot)
+{
+	const RamaMerge *merge = receiver->merge;
+	int			changed = 0;
+	RamaRow		row;
+
+	rama_row_open(&row, merge->table, receiver->keys, false);
+	for (int i = 0; i < merge->nvalues; i++)
+	{
+		const MergeValue *value = &merge->values[i];
+		AttrNumber	attno = value->node->attno;
+		bool		isnull = true;
+		Datum		state = row.found ? slot_getattr(row.slot, attno, &isnull) : (Datum) 0;
+
+		if (!combine(value, slot, &state, &isnull))
+			continue;
+		receiver->attnos[changed] = attno;
+		receiver->values[changed] = state;
+		receiver->nulls[changed++] = isnull;
+	}
+	rama_row_close(&row);
+	if (changed > 0 || !row.found)
+		(void) rama_row_put(merge->table, receiver->keys, changed, receiver->attnos,
+							receiver->values, receiver->nulls);
+}
+
+/* The leaf is within a column's JSON */
+
+/* A value there; false: it stays as it is. */
+static bool
+edit_scalar(const LeafEdit *edit, const MergeValue *value, const JsonbValue *old,
+			JsonbValue *out)
+{
+	const RamaType *type = &value->node->type;
+	Datum		state = (Datum) 0;
+	bool		isnull = true;
+
+	if (old->type != jbvNull)
+	{
+		RamaInput	input;
+
+		rama_input_of_json(&input, old);
+		state = rama_input_to_type(&input, type, &isnull);
+	}
+	if (!combine(value, edit->slot, &state, &isnull))
+		return false;
+	if (isnull)
+		out->type = jbvNull;
+	else
+		rama_datum_to_json(type->oid, state, out);
+	return true;
+}
+
+static const MergeValue *
+value_of(const RamaMerge *merge, const RamaNode *node)
+{
+	for (int i = 0; i < merge->nvalues; i++)
+		if (merge->values[i].node == node)
+			return &merge->values[i];
+	return NULL;
+}
+
+/* A struct there, made anew: without fields that are null. */
+static bool
+edit_struct(const LeafEdit *edit, const RamaNode *node, const JsonbValue *old,
+			JsonbValue *out)
+{
+	JsonbValue *fields = NULL;
+	bool		changed = false;
+	int			n = 0;
+
+	if (old->type != jbvNull)
+		fields = rama_fields_given(node, old);
+	out->type = jbvObject;
+	out->val.object.pairs = palloc_array(JsonbPair, Max(node->nchildren, 1));
+	for (int i = 0; i < node->nchildren; i++)
+	{
+		const RamaNode *child = node->children[i];
+		const MergeValue *value = value_of(edit->merge, child);
+		JsonbPair  *pair = &out->val.object.pairs[n];
+		JsonbValue	was = {.type = jbvNull};
+
+		if (fields)
+			was = fields[i];
+		pair->value = was;
+		if (child->kind == RAMA_STRUCT)
+			changed |= edit_struct(edit, child, &was, &pair->value);
+		else if (value)
+			changed |= edit_scalar(edit, value, &was, &pair->value);
+		if (pair->value.type == jbvNull ||
+			(pair->value.type == jbvObject && pair->value.val.object.nPairs == 0))
+			continue;
+		pair->key.type = jbvString;
+		pair->key.val.string.val = child->name;
+		pair->key.val.string.len = strlen(child->name);
+		pair->order = n++;
+	}
+	out->val.object.nPairs = n;
+	return changed;
+}
+
+static bool
+apply_leaf(RamaEdit *base, const RamaNode *node, const JsonbValue *old, JsonbValue **out)
+{
+	LeafEdit   *edit = (LeafEdit *) base;
+	const RamaMerge *merge = edit->merge;
+	JsonbValue	null = {.type = jbvNull};
+	bool		changed;
+
+	*out = palloc0_object(JsonbValue);
+	(*out)->type = jbvNull;
+	if (merge->leaf->kind == RAMA_STRUCT)
+		changed = edit_struct(edit, merge->leaf, old ? old : &null, *out);
+	else
+		changed = edit_scalar(edit, &merge->values[0], old ? old : &null, *out);
+	return changed || old == NULL;
+}
+
+static void
+merge_into_json(Receiver *receiver, TupleTableSlot *slot)
+{
+	const RamaMerge *merge = receiver->merge;
+	int			nouter = merge->table->nkeys;
+	LeafEdit	edit = {.edit.apply = apply_leaf, .merge = merge, .slot = slot};
+	RamaTarget	target = {
+		.creates = true,
+		.keys = receiver->keys,
+		.nkeys = nouter,
+		.column = merge->column,
+		.ninner = merge->nkeys - nouter
+	};
+
+	target.inner = palloc_array(RamaInnerKey, target.ninner);
+	for (int i = 0; i < target.ninner; i++)
+	{
+		const MergeKey *key = &merge->keys[nouter + i];
+		RamaInput	input = {
+			.form = RAMA_INPUT_SQL,
+			.type = key->assign.to.oid,
+			.datum = receiver->keys[nouter + i]
+		};
+
+		target.inner[i].node = key->node;
+		rama_input_to_node_key(&input, key->node, &target.inner[i].key);
+	}
+	(void) rama_target_edit(&target, &edit.edit);
+}
