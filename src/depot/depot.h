@@ -103,6 +103,7 @@ extern int	rama_sequence_holders(Oid sequence, RamaHolder **holders);
 /* settle.c */
 extern RamaSettled *rama_settle(const RamaDepot *depot, const RamaProgress *progress);
 extern bool rama_settled_nothing(const RamaSettled *settled);
+extern int64 rama_settled_most(const RamaSettled *settled);
 extern void rama_settled_limit(RamaSettled *settled, const int64 *offsets, int noffsets);
 extern int64 rama_settled_scan(RamaSettled *settled, Relation depotrel, int64 max,
 							   void (*take) (TupleTableSlot *event, void *arg), void *arg);

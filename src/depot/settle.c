@@ -201,6 +201,33 @@ rama_settled_nothing(const RamaSettled *settled)
 	return settled->horizon == settled->old.position && settled->nfinished == 0;
 }
 
+/* How far may offsets in (.., position] be late events of this entry? */
+static int64
+high_of(const RamaSettled *settled, const RamaPending *pending)
+{
+	return Min(pending->high, settled->old.position);
+}
+
+/*
+ * rama_settled_most() -- No more events than this can be taken.
+ */
+int64
+rama_settled_most(const RamaSettled *settled)
+{
+	int64		most = settled->horizon - settled->old.position;
+
+	if (settled->nlimit > 0)
+		return settled->nlimit;
+	for (int i = 0; i < settled->old.npending; i++)
+	{
+		const RamaPending *pending = &settled->old.pending[i];
+
+		if (settled->finished[i])
+			most += Max(0, high_of(settled, pending) - pending->low);
+	}
+	return most;
+}
+
 /*
  * rama_settled_snapshot() -- The snapshot in which the batch's events are
  * visible; NULL where there cannot be any. It lives until
@@ -261,13 +288,6 @@ typedef struct Scan
 	void		(*take) (TupleTableSlot *event, void *arg);
 	void	   *arg;
 } Scan;
-
-/* How far may offsets in (.., position] be late events of this entry? */
-static int64
-high_of(const RamaSettled *settled, const RamaPending *pending)
-{
-	return Min(pending->high, settled->old.position);
-}
 
 static int
 compare_ranges(const void *a, const void *b)

@@ -29,13 +29,17 @@
 #include "utils/timeout.h"
 #include "worker/worker.h"
 
+/* So long, another worker leaves a retry to the one whose attempt failed. */
+#define LEAVE_RETRY_MS 1000
+
 /* What one source contributes to a batch. */
 typedef struct SourceBatch
 {
 	RamaTopology *topology;
 	RamaSource *source;
 	Relation	rel;
-	RamaSettled *settled;
+	RamaSettled *settled;		/* NULL: has no part in the batch */
+	int64		most;			/* events that it may have */
 	Tuplestorestate *events;
 	int64		nevents;
 } SourceBatch;
@@ -44,6 +48,7 @@ typedef struct SourceBatch
 static Oid	current_topology = InvalidOid;
 static int64 current_batch = 0;
 
+static TimestampTz retry_at(RamaTopology *topology, RamaTopologyState *state);
 static bool lock_relations(RamaTopology *topology, SourceBatch *sources);
 static int64 take_events(RamaTopology *topology, RamaTopologyState *state,
 						 SourceBatch *sources, bool *full);
@@ -133,7 +138,7 @@ rama_batch_run(RamaTopology *topology)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		rama_state_read(topology->relid, &state);
-		topology->retry_at = state.halted ? DT_NOEND : state.retry_at;
+		topology->retry_at = retry_at(topology, &state);
 		if (topology->retry_at > GetCurrentTimestamp())
 			outcome = RAMA_BATCH_WAIT;
 		else if ((ntaken = take_events(topology, &state, sources, &full)) > 0)
@@ -159,8 +164,27 @@ rama_batch_run(RamaTopology *topology)
 	rama_batch_forget();
 	if (ntaken > 0)
 		rama_rate_count(topology->relid, ntaken);
-	topology->retry = false;
+	if (outcome != RAMA_BATCH_BUSY && outcome != RAMA_BATCH_WAIT)
+		topology->retry = false;
 	return outcome;
+}
+
+/*
+ * When may this worker try? A retry is for the worker that knows the events
+ * of the failed attempt, unless it does not come to it.
+ */
+static TimestampTz
+retry_at(RamaTopology *topology, RamaTopologyState *state)
+{
+	TimestampTz elsewhere;
+
+	if (state->halted)
+		return DT_NOEND;
+	if (topology->retry && topology->attempted == state->batch + 1)
+		return state->retry_at;
+	elsewhere = rama_retried_elsewhere(topology->relid);
+	return elsewhere == 0 ? state->retry_at :
+		TimestampTzPlusMilliseconds(Max(state->retry_at, elsewhere), LEAVE_RETRY_MS);
 }
 
 /*
@@ -254,40 +278,105 @@ has_failed_attempt(RamaTopology *topology)
 }
 
 /*
- * Settle every source and collect its events. Returns how many there are;
- * *full tells whether one of them has batch_max.
+ * Settle the sources; those that have something to take come first in *order,
+ * and are counted.
+ */
+static int
+settle_sources(RamaTopology *topology, RamaTopologyState *state,
+			   SourceBatch *sources, SourceBatch **order)
+{
+	bool		retry = topology->retry && topology->attempted == state->batch + 1 &&
+		has_failed_attempt(topology);
+	int			n = 0;
+
+	if (state->nsources != topology->nsources)
+		elog(ERROR, "topology \"%s\" has %d sources but progress of %d",
+			 get_rel_name(topology->relid), topology->nsources, state->nsources);
+	topology->attempted = state->batch + 1;
+	for (int i = 0; i < topology->nsources; i++)
+	{
+		SourceBatch *batch = &sources[i];
+		RamaSource *source = &topology->sources[i];
+
+		batch->topology = topology;
+		batch->source = source;
+		if (retry && source->noffsets == 0)
+			continue;
+		batch->settled = rama_settle(&source->info, &state->progress[i]);
+		if (retry)
+			rama_settled_limit(batch->settled, source->offsets, source->noffsets);
+		source->noffsets = 0;
+		batch->most = rama_settled_most(batch->settled);
+		if (batch->most > 0)
+			order[n++] = batch;
+	}
+	return n;
+}
+
+static int
+compare_most(const void *a, const void *b)
+{
+	const SourceBatch *x = *(SourceBatch *const *) a;
+	const SourceBatch *y = *(SourceBatch *const *) b;
+
+	if (x->most != y->most)
+		return x->most < y->most ? -1 : 1;
+	return x->source->number - y->source->number;
+}
+
+/*
+ * In which order sources choose their events: those that have few before those
+ * that take what is left. If not even one each fits into the batch, those whose
+ * turn it is.
+ */
+static void
+order_sources(SourceBatch **order, int n, int64 turn, int batch_max)
+{
+	SourceBatch **all = palloc_array(SourceBatch *, n);
+
+	if (n > batch_max)
+	{
+		memcpy(all, order, sizeof(SourceBatch *) * n);
+		for (int i = 0; i < n; i++)
+			order[i] = all[(turn + i) % n];
+	}
+	else if (n > 1)
+		qsort(order, n, sizeof(SourceBatch *), compare_most);
+}
+
+/*
+ * Collect the events of the batch: batch_max of them, at most, of all sources
+ * together. Sources with a backlog get equal shares, and what the others leave.
+ *
+ * Returns how many there are; *full tells whether there may be more.
  */
 static int64
 take_events(RamaTopology *topology, RamaTopologyState *state,
 			SourceBatch *sources, bool *full)
 {
-	bool		retry = topology->retry && has_failed_attempt(topology);
-	int64		total = 0;
+	SourceBatch **order = palloc_array(SourceBatch *, topology->nsources);
+	int			n = settle_sources(topology, state, sources, order);
+	int64		left = topology->options.batch_max;
 
-	if (state->nsources != topology->nsources)
-		elog(ERROR, "topology \"%s\" has %d sources but progress of %d",
-			 get_rel_name(topology->relid), topology->nsources, state->nsources);
-	for (int i = 0; i < topology->nsources; i++)
+	order_sources(order, n, state->batch, left);
+	for (int i = 0; i < n; i++)
 	{
-		SourceBatch *source = &sources[i];
+		SourceBatch *batch = order[i];
+		int64		share = Max(1, left / (n - i));
 
-		source->topology = topology;
-		source->source = &topology->sources[i];
-		if (retry && source->source->noffsets == 0)
+		if (left == 0)
+		{
+			rama_settled_end(batch->settled);
+			batch->settled = NULL;
 			continue;
-		source->settled = rama_settle(&source->source->info, &state->progress[i]);
-		if (retry)
-			rama_settled_limit(source->settled, source->source->offsets,
-							   source->source->noffsets);
-		source->source->noffsets = 0;
-		source->events = tuplestore_begin_heap(true, false, work_mem);
-		source->nevents = rama_settled_scan(source->settled, source->rel,
-											topology->options.batch_max,
-											take_event, source);
-		total += source->nevents;
-		*full |= source->nevents >= topology->options.batch_max;
+		}
+		batch->events = tuplestore_begin_heap(true, false, work_mem);
+		batch->nevents = rama_settled_scan(batch->settled, batch->rel, share,
+										   take_event, batch);
+		left -= batch->nevents;
+		*full |= batch->nevents == share;
 	}
-	return total;
+	return topology->options.batch_max - left;
 }
 
 /*

@@ -242,6 +242,7 @@ void
 rama_topology_inherit(RamaTopology *topology, const RamaTopology *old)
 {
 	topology->retry = old->retry;
+	topology->attempted = old->attempted;
 	for (int i = 0; i < Min(topology->nsources, old->nsources); i++)
 	{
 		RamaSource *source = &topology->sources[i];

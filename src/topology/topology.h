@@ -80,7 +80,8 @@ typedef struct RamaTopology
 	int			nsources;
 	RamaSource *sources;
 	TimestampTz retry_at;		/* with RAMA_BATCH_WAIT: not before */
-	bool		retry;			/* the last attempt has failed */
+	bool		retry;			/* this worker's last attempt has failed */
+	int64		attempted;		/* the number of that batch */
 	bool		stale;			/* the catalog has changed since */
 	MemoryContext context;		/* holds all of this */
 } RamaTopology;

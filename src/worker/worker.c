@@ -62,6 +62,7 @@ static bool is_due(Duty *duty, TimestampTz now, TimestampTz *next);
 static void run_duty(Duty *duty, TimestampTz now);
 static bool try_batch(Duty *duty, RamaBatchOutcome *outcome);
 static void record_failure(Duty *duty, const ErrorData *error);
+static void publish_retries(void);
 static bool should_leave(void);
 
 /*
@@ -339,6 +340,7 @@ reload_duties(void)
 	for (int i = 0; i < nduties; i++)
 		depots |= duties[i].depots;
 	pg_atomic_write_u64(&my_slot->depots, depots);
+	publish_retries();
 }
 
 /*
@@ -394,7 +396,7 @@ static int64
 backlog(RamaTopology *topology)
 {
 	RamaTopologyState state;
-	int64		most = 0;
+	int64		events = 0;
 
 	HOLD_CANCEL_INTERRUPTS();
 	start_transaction();
@@ -402,12 +404,12 @@ backlog(RamaTopology *topology)
 	{
 		rama_state_read(topology->relid, &state);
 		for (int i = 0; i < Min(state.nsources, topology->nsources); i++)
-			most = Max(most, rama_sequence_horizon(topology->sources[i].info.sequence) -
-					   state.progress[i].position);
+			events += rama_sequence_horizon(topology->sources[i].info.sequence) -
+				state.progress[i].position;
 	}
 	commit_transaction();
 	RESUME_CANCEL_INTERRUPTS();
-	return most;
+	return events;
 }
 
 /*
@@ -503,6 +505,7 @@ try_batch(Duty *duty, RamaBatchOutcome *outcome)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ErrorData  *volatile error = NULL;
+	bool		retries = duty->topology->retry;
 
 	report_activity(duty->topology, "batch");
 	PG_TRY();
@@ -518,6 +521,9 @@ try_batch(Duty *duty, RamaBatchOutcome *outcome)
 		FlushErrorState();
 		disable_timeout(STATEMENT_TIMEOUT, false);
 		QueryCancelPending = false;
+		/* Before others can have the topology's lock. */
+		duty->topology->retry = true;
+		publish_retries();
 		/* This gives back the worker's own user and settings, too. */
 		AbortCurrentTransaction();
 		rama_batch_forget();
@@ -527,7 +533,11 @@ try_batch(Duty *duty, RamaBatchOutcome *outcome)
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	if (error == NULL)
+	{
+		if (retries != duty->topology->retry)
+			publish_retries();
 		return true;
+	}
 
 	record_failure(duty, error);
 	FreeErrorData(error);
@@ -551,7 +561,6 @@ record_failure(Duty *duty, const ErrorData *error)
 	yielded = my_slot->yield;
 	my_slot->yield = false;
 	LWLockRelease(rama_shared->lock);
-	duty->topology->retry = true;
 	duty->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												   duty->topology->options.backoff);
 	if (yielded && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
@@ -572,6 +581,49 @@ record_failure(Duty *duty, const ErrorData *error)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	ConditionVariableBroadcast(&rama_shared->changed);
+}
+
+/* Tell the group's other workers which batches to leave to this one. */
+static void
+publish_retries(void)
+{
+	int			n = 0;
+
+	my_slot->retrying_since = GetCurrentTimestamp();
+	for (int i = 0; i < nduties && n < RAMA_MAX_RETRYING; i++)
+		if (duties[i].topology->retry)
+			my_slot->retrying[n++] = duties[i].topology->relid;
+	if (n < RAMA_MAX_RETRYING)
+		my_slot->retrying[n] = InvalidOid;
+}
+
+static bool
+is_retrying(const RamaSlot *slot, Oid topology)
+{
+	for (int i = 0; i < RAMA_MAX_RETRYING && OidIsValid(slot->retrying[i]); i++)
+		if (slot->retrying[i] == topology)
+			return true;
+	return false;
+}
+
+/*
+ * rama_retried_elsewhere() -- Since when does another worker know which events
+ * the failed attempt of this topology took? 0: none does. A hint.
+ */
+TimestampTz
+rama_retried_elsewhere(Oid topology)
+{
+	uint32		used = pg_atomic_read_u32(&rama_shared->slots_used);
+
+	for (uint32 i = 0; i < used; i++)
+	{
+		RamaSlot   *slot = &rama_shared->slots[i];
+
+		if (slot->inuse && slot != my_slot && slot->database == MyDatabaseId &&
+			is_retrying(slot, topology))
+			return slot->retrying_since;
+	}
+	return 0;
 }
 
 /*

@@ -26,6 +26,7 @@
 #define RAMA_MAX_GROUPS 256
 #define RAMA_MAX_SLOTS 128
 #define RAMA_MAX_RATES 512
+#define RAMA_MAX_RETRYING 16
 
 /*
  * Which topologies a group of workers serves: those of one kind and owner in
@@ -61,6 +62,9 @@ typedef struct RamaSlot
 	pg_atomic_uint64 depots;	/* read by appenders without a lock */
 	pg_atomic_uint64 wanted;	/* bits of depots with new events */
 	pg_atomic_uint32 reload;	/* the catalog has changed */
+	Oid			retrying[RAMA_MAX_RETRYING];	/* topologies of which it knows the
+											 * failed attempt; ends by InvalidOid */
+	TimestampTz retrying_since;
 } RamaSlot;
 
 typedef struct RamaDatabase
@@ -130,6 +134,7 @@ extern PGDLLEXPORT void rama_launcher_main(Datum arg);
 
 /* worker.c */
 extern PGDLLEXPORT void rama_worker_main(Datum arg);
+extern TimestampTz rama_retried_elsewhere(Oid topology);
 extern PGDLLEXPORT void rama_scout_main(Datum arg);
 
 /* hold.c */
