@@ -103,15 +103,13 @@ object_ownercheck(Oid classid, Oid objid, Oid roleid)
 
 /* 16 lets an update say that only summarizing indexes need entries. */
 #if PG_VERSION_NUM >= 160000
-#define ExecInsertIndexTuples_compat(rri, slot, estate, which) \
-	ExecInsertIndexTuples((rri), (slot), (estate), false, false, NULL, NIL, \
-						  (which) == TU_Summarizing)
+#define rama_index_wants_compat(which, info) \
+	((which) != TU_Summarizing || (info)->ii_Summarizing)
 #else
 typedef bool TU_UpdateIndexes;
 #define TU_None false
 #define TU_All true
-#define ExecInsertIndexTuples_compat(rri, slot, estate, which) \
-	ExecInsertIndexTuples((rri), (slot), (estate), false, false, NULL, NIL)
+#define rama_index_wants_compat(which, info) ((void) (which), true)
 #endif
 
 /* 17 numbers processes from 0 and groups the virtual xid in a struct. */

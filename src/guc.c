@@ -15,6 +15,7 @@ bool		rama_enabled = true;
 int			rama_workers = 4;
 int			rama_poll_interval = 5000;
 int			rama_max_value_elements = 10000;
+int			rama_batch_memory = 65536;
 
 /*
  * rama_define_gucs() -- Define the settings. Called once, by _PG_init.
@@ -42,5 +43,10 @@ rama_define_gucs(void)
 							"Larger collections are read in pages, by ranges.",
 							&rama_max_value_elements, 10000, 1, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_rama.batch_memory",
+							"Memory for rows of PStates that a worker keeps.",
+							"When a batch has changed more, it is written to the tables early; up to half of it stays for the next batches.",
+							&rama_batch_memory, 65536, 64, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pg_rama");
 }

@@ -10,6 +10,7 @@
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pstate/pstate.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -34,6 +35,7 @@ _PG_init(void)
 		rama_shmem_init();
 		rama_hold_init();
 		rama_estimate_init();
+		rama_visible_init();
 		rama_launcher_register();
 	}
 }

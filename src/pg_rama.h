@@ -28,6 +28,7 @@ extern bool rama_enabled;
 extern int	rama_workers;
 extern int	rama_poll_interval;
 extern int	rama_max_value_elements;
+extern int	rama_batch_memory;
 
 /* pg_rama.c */
 extern bool rama_preloaded;

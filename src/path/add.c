@@ -75,13 +75,15 @@ add_to_row(const RamaTarget *target, Datum amount)
 
 	rama_row_open(&row, node->table, target->keys, false);
 	if (row.found)
-		value = slot_getattr(row.slot, node->attno, &isnull);
+	{
+		value = row.values[node->attno - 1];
+		isnull = row.nulls[node->attno - 1];
+	}
 	value = sum_of(isnull ? (Datum) 0 : to_numeric(value, node->type.oid), isnull, amount);
-	rama_row_close(&row);
-
 	value = rama_convert(value, NUMERICOID, &node->type);
 	isnull = false;
-	(void) rama_row_put(node->table, target->keys, 1, &node->attno, &value, &isnull);
+	rama_row_store(&row, 1, &node->attno, &value, &isnull);
+	rama_row_close(&row);
 	return to_numeric(value, node->type.oid);
 }
 

@@ -297,7 +297,10 @@ read_column(const RamaNode *column, const Datum *keys)
 
 	rama_row_open(&row, column->table, keys, false);
 	if (row.found)
-		datum = slot_getattr(row.slot, column->attno, &isnull);
+	{
+		datum = row.values[column->attno - 1];
+		isnull = row.nulls[column->attno - 1];
+	}
 	if (!isnull)
 	{
 		json = palloc(sizeof(JsonbValue));

@@ -356,6 +356,7 @@ invalidate(Datum arg, Oid relid)
 	ListCell   *lc;
 
 	invalidations++;
+	rama_buffer_invalidate(relid);
 	foreach(lc, retired)
 	{
 		if (!OidIsValid(relid) || uses_relation(lfirst(lc), relid))

@@ -112,6 +112,7 @@ struct RamaTable
 	RamaTable **children;
 	struct RamaPState *pstate;
 	RamaTableAccess *access;	/* read.c's */
+	struct RamaTableBuffer *buffer; /* buffer.c's */
 };
 
 typedef struct RamaPState
@@ -137,13 +138,32 @@ typedef struct RamaBound
 
 typedef struct RamaScan RamaScan;
 
-/* A row opened for writing, row.c */
-typedef struct RamaRow
+/* At most so many rows are inserted at once. */
+#define RAMA_WRITER_ROWS 256
+
+/* A table opened to write row versions, writer.c */
+typedef struct RamaWriter
 {
 	RamaTable  *table;
 	Relation	heap;
 	Relation	index;			/* NULL for a single value */
+	TupleTableSlot *slot;
+	int			nindexes;		/* -1: not known yet */
+	struct IndexInfo *info;		/* of index */
+	struct EState *estate;		/* where there are other indexes */
+	struct ResultRelInfo *rri;
+} RamaWriter;
+
+/* A row opened for writing, row.c */
+typedef struct RamaRow
+{
+	RamaTable  *table;
+	const Datum *keys;			/* the caller's */
 	bool		found;
+	const Datum *values;		/* if found, one per column */
+	const bool *nulls;
+	struct RamaBufferedRow *buffered;	/* NULL: written through */
+	RamaWriter	writer;
 	TupleTableSlot *slot;		/* the newest version, its buffer pinned */
 } RamaRow;
 
@@ -183,6 +203,7 @@ extern char *rama_schema_format(RamaSchema *schema);
 extern void rama_pstate_check_read(RamaPState *pstate);
 extern void rama_pstate_check_row_security(RamaPState *pstate);
 extern TupleDesc rama_table_desc(RamaTable *table);
+extern bool rama_table_constrained(RamaTable *table);
 extern TupleTableSlot *rama_table_slot(RamaTable *table);
 extern bool rama_row_find(RamaTable *table, Relation heap, Relation index,
 						  const Datum *keys, Snapshot snapshot, TupleTableSlot *slot);
@@ -202,18 +223,50 @@ extern void rama_version_change(RamaPState *pstate, int64 delta);
 
 extern void rama_version_init(void);
 
+/* writer.c */
+extern void rama_writer_open(RamaWriter *writer, RamaTable *table);
+extern void rama_writer_close(RamaWriter *writer);
+extern void rama_row_check(RamaTable *table, const Datum *values, const bool *nulls);
+extern void rama_writer_insert(RamaWriter *writer, const Datum *values, const bool *nulls,
+							   ItemPointer tid);
+extern void rama_writer_insert_many(RamaWriter *writer, int nrows, Datum *const *values,
+									bool *const *nulls, ItemPointer *tids);
+extern void rama_writer_update(RamaWriter *writer, ItemPointer tid, const Datum *values,
+							   const bool *nulls, bool same_keys);
+extern void rama_writer_delete(RamaWriter *writer, ItemPointer tid);
+
 /* row.c */
 extern void rama_row_forget(void);
 extern bool rama_row_find_hot(RamaTable *table, Relation heap, const Datum *keys,
 							  Snapshot snapshot, TupleTableSlot *slot);
-extern void rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative);
-extern void rama_row_open_new(RamaRow *row, RamaTable *table);
-extern void rama_row_close(RamaRow *row);
-extern void rama_row_insert(RamaRow *row, const Datum *values, const bool *nulls);
-extern void rama_row_update(RamaRow *row, const Datum *values, const bool *nulls);
-extern void rama_row_move(RamaRow *row, const Datum *values, const bool *nulls);
-extern void rama_row_delete(RamaRow *row);
 extern void rama_row_check_conflict(Relation heap, TupleTableSlot *slot);
+extern void rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative);
+extern void rama_row_open_new(RamaRow *row, RamaTable *table, const Datum *keys);
+extern void rama_row_close(RamaRow *row);
+extern void rama_row_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
+						 const Datum *new_values, const bool *new_nulls);
+extern void rama_row_delete(RamaRow *row);
+
+/* buffer.c: rows that a topology's batch has in memory */
+extern void rama_buffer_begin(Oid topology, int64 batch);
+extern void rama_buffer_use(RamaPState *pstate);
+extern bool rama_buffer_active(RamaTable *table);
+extern struct RamaBufferedRow *rama_buffer_row(RamaTable *table, const Datum *keys, bool isnew);
+extern void rama_buffer_values(RamaRow *row);
+extern void rama_buffer_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
+							const Datum *values, const bool *nulls);
+extern void rama_buffer_delete(RamaRow *row);
+extern void rama_buffer_release(RamaRow *row);
+extern void rama_buffer_forget(RamaTable *table, const Datum *keys);
+extern void rama_buffer_invalidate(Oid relid);
+
+/* flush.c */
+extern void rama_buffer_flush(RamaTable *table);
+extern void rama_buffer_flush_all(void);
+
+/* visible.c */
+extern bool rama_visible_before_utility(Node *parsetree);
+extern void rama_visible_init(void);
 
 /*
  * write.c, remove.c: rama_pstate_begin_write() comes first, once per call of a
@@ -224,8 +277,8 @@ extern void rama_pstate_lock(Oid relid);
 extern void rama_pstate_check_writer(RamaPState *pstate);
 extern void rama_pstate_begin_write(RamaPState *pstate, AclMode needed);
 extern Snapshot rama_write_snapshot(void);
-extern bool rama_row_fetch_newest(RamaTable *table, const Datum *keys,
-								  TupleTableSlot **slot);
+extern void rama_row_store(RamaRow *row, int ncolumns, const AttrNumber *attnos,
+						   const Datum *values, const bool *nulls);
 extern bool rama_row_put(RamaTable *table, const Datum *keys,
 						 int ncolumns, const AttrNumber *attnos,
 						 const Datum *values, const bool *nulls);

@@ -8,6 +8,7 @@
 #include "pg_rama.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -24,6 +25,7 @@
 struct RamaTableAccess
 {
 	TupleDesc	desc;			/* not counted: outlives resource owners */
+	bool		constrained;	/* has more to check than NOT NULL of the keys */
 	const TupleTableSlotOps *ops;
 	ScanKey		keys;			/* for each key and strategy, see scan_key() */
 };
@@ -88,6 +90,15 @@ init_scan_key(ScanKey key, AttrNumber attno, StrategyNumber strategy, const Rama
 						   get_opcode(operator), (Datum) 0);
 }
 
+static bool
+is_constrained(RamaTable *table, TupleDesc desc)
+{
+	for (int i = table->nkeys; i < table->ncolumns; i++)
+		if (TupleDescAttr(desc, i)->attnotnull || table->columns[i].isdomain)
+			return true;
+	return desc->constr && desc->constr->num_check > 0;
+}
+
 static RamaTableAccess *
 get_access(RamaTable *table)
 {
@@ -101,6 +112,7 @@ get_access(RamaTable *table)
 	access = palloc0(sizeof(RamaTableAccess));
 	rel = table_open(table->relid, AccessShareLock);
 	access->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	access->constrained = is_constrained(table, access->desc);
 	access->ops = table_slot_callbacks(rel);
 	table_close(rel, NoLock);
 	access->keys = palloc(sizeof(ScanKeyData) * Max(table->nkeys, 1) * BTMaxStrategyNumber);
@@ -122,6 +134,15 @@ TupleDesc
 rama_table_desc(RamaTable *table)
 {
 	return get_access(table)->desc;
+}
+
+/*
+ * rama_table_constrained() -- Is there more to check in a row than its keys?
+ */
+bool
+rama_table_constrained(RamaTable *table)
+{
+	return get_access(table)->constrained;
 }
 
 /*
@@ -175,22 +196,47 @@ rama_row_find(RamaTable *table, Relation heap, Relation index, const Datum *keys
 	return found;
 }
 
+/* In a batch that writes the PState, rows are read from the buffer. */
+static bool
+fetch_buffered(RamaTable *table, const Datum *keys, TupleTableSlot **slot)
+{
+	RamaRow		row;
+
+	if (*slot == NULL)
+		*slot = rama_table_slot(table);
+	rama_row_open(&row, table, keys, true);
+	if (row.found)
+	{
+		TupleDesc	desc = rama_table_desc(table);
+
+		ExecForceStoreHeapTuple(heap_form_tuple(desc, unconstify(Datum *, row.values),
+												unconstify(bool *, row.nulls)),
+								*slot, true);
+	}
+	rama_row_close(&row);
+	return row.found;
+}
+
 /*
  * rama_row_fetch() -- Fetch the row with these keys (no key for a single
  * value) as the snapshot sees it; false if there is none.
  *
  * *slot may be NULL: then it is made in the current memory context. It holds
- * a copy of the row. Locks the table in AccessShareLock to the end of the
+ * a copy of the row. A batch that writes the PState gets
+ * the newest state, whatever the snapshot. Locks the table in AccessShareLock to the end of the
  * transaction.
  */
 bool
 rama_row_fetch(RamaTable *table, const Datum *keys, Snapshot snapshot,
 			   TupleTableSlot **slot)
 {
-	Relation	heap = table_open(table->relid, AccessShareLock);
+	Relation	heap;
 	Relation	index = NULL;
 	bool		found;
 
+	if (rama_buffer_active(table))
+		return fetch_buffered(table, keys, slot);
+	heap = table_open(table->relid, AccessShareLock);
 	if (*slot == NULL)
 		*slot = rama_table_slot(table);
 	if (table->nkeys > 0)
@@ -244,6 +290,11 @@ rama_scan_begin(RamaTable *table, const Datum *prefix, int nprefix,
 	ScanKeyData skeys[RAMA_MAX_KEYS + 2];
 
 	Assert(nprefix <= table->nkeys);
+	if (rama_buffer_active(table))
+	{
+		rama_buffer_flush(table);
+		snapshot = rama_write_snapshot();
+	}
 	scan->table = table;
 	scan->context = CurrentMemoryContext;
 	scan->direction = backward ? BackwardScanDirection : ForwardScanDirection;

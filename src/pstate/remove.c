@@ -27,16 +27,18 @@ remove_range(RamaTable *table, const Datum *prefix, int nprefix)
 									   rama_write_snapshot());
 	TupleTableSlot *slot;
 	int64		removed = 0;
-	RamaRow		row;
+	RamaWriter	writer;
 
-	rama_row_open_new(&row, table);
+	rama_writer_open(&writer, table);
 	while ((slot = rama_scan_next(scan)) != NULL)
 	{
-		rama_row_check_conflict(row.heap, slot);
-		simple_table_tuple_delete(row.heap, &slot->tts_tid, rama_write_snapshot());
+		rama_row_check_conflict(writer.heap, slot);
+		slot_getallattrs(slot);
+		rama_buffer_forget(table, slot->tts_values);
+		rama_writer_delete(&writer, &slot->tts_tid);
 		removed++;
 	}
-	rama_row_close(&row);
+	rama_writer_close(&writer);
 	rama_scan_end(scan);
 
 	for (int i = 0; i < table->nchildren; i++)
@@ -46,12 +48,11 @@ remove_range(RamaTable *table, const Datum *prefix, int nprefix)
 
 /* Has the row entries in this child table? */
 static bool
-has_entries(TupleTableSlot *slot, RamaTable *child)
+has_entries(const RamaRow *row, RamaTable *child)
 {
-	bool		isnull;
-	Datum		count = slot_getattr(slot, child->node->attno, &isnull);
+	AttrNumber	attno = child->node->attno;
 
-	return !isnull && DatumGetInt64(count) > 0;
+	return row->found && !row->nulls[attno - 1] && DatumGetInt64(row->values[attno - 1]) > 0;
 }
 
 /*
@@ -59,17 +60,19 @@ has_entries(TupleTableSlot *slot, RamaTable *child)
  * index of a vector.
  */
 static void
-move_down(RamaRow *row, TupleTableSlot *slot, int column)
+move_down(RamaWriter *writer, TupleTableSlot *slot, int column)
 {
-	int			ncolumns = row->table->ncolumns;
+	int			ncolumns = writer->table->ncolumns;
 	Datum	   *values = palloc(sizeof(Datum) * ncolumns);
+	ItemPointerData tid = slot->tts_tid;
 
-	rama_row_check_conflict(row->heap, slot);
+	rama_row_check_conflict(writer->heap, slot);
 	slot_getallattrs(slot);
 	memcpy(values, slot->tts_values, sizeof(Datum) * ncolumns);
+	rama_buffer_forget(writer->table, values);
 	values[column] = Int64GetDatum(DatumGetInt64(values[column]) - 1);
-	ExecCopySlot(row->slot, slot);
-	rama_row_move(row, values, slot->tts_isnull);
+	rama_buffer_forget(writer->table, values);
+	rama_writer_update(writer, &tid, values, slot->tts_isnull, false);
 	pfree(values);
 }
 
@@ -85,12 +88,12 @@ close_gap(RamaTable *table, const Datum *keys, int nkeys)
 	RamaScan   *scan = rama_scan_begin(table, keys, nkeys - 1, &low, NULL, false,
 									   rama_write_snapshot());
 	TupleTableSlot *slot;
-	RamaRow		row;
+	RamaWriter	writer;
 
-	rama_row_open_new(&row, table);
+	rama_writer_open(&writer, table);
 	while ((slot = rama_scan_next(scan)) != NULL)
-		move_down(&row, slot, nkeys - 1);
-	rama_row_close(&row);
+		move_down(&writer, slot, nkeys - 1);
+	rama_writer_close(&writer);
 	rama_scan_end(scan);
 
 	for (int i = 0; i < table->nchildren; i++)
@@ -107,29 +110,28 @@ close_gap(RamaTable *table, const Datum *keys, int nkeys)
 bool
 rama_row_remove(RamaTable *table, const Datum *keys)
 {
+	bool		isvector = table->node->kind == RAMA_VECTOR && table->nkeys > 0;
+	int64		count;
 	RamaRow		row;
-	bool		found;
 
 	rama_row_open(&row, table, keys, false);
-	found = row.found;
-	if (found)
+	if (row.found)
 	{
 		for (int i = 0; i < table->nchildren; i++)
 		{
-			if (has_entries(row.slot, table->children[i]))
+			if (has_entries(&row, table->children[i]))
 				remove_range(table->children[i], keys, table->nkeys);
 		}
 		rama_row_delete(&row);
-		CommandCounterIncrement();
-		rama_count_entry(table, keys, -1);
-		if (table->node->kind == RAMA_VECTOR && table->nkeys > 0)
+		count = rama_count_entry(table, keys, -1);
+		if (isvector && DatumGetInt64(keys[table->nkeys - 1]) < count - 1)
 		{
 			close_gap(table, keys, table->nkeys);
 			CommandCounterIncrement();
 		}
 	}
 	rama_row_close(&row);
-	return found;
+	return row.found;
 }
 
 /* The count of a collection in its enclosing row becomes 0 or NULL. */
@@ -155,7 +157,7 @@ rama_collection_clear(RamaNode *node, const Datum *keys, bool exists)
 {
 	RamaTable  *table = node->table;
 	RamaTable  *parent = table->parent;
-	bool		had_entries = false;
+	bool		had_entries;
 	bool		found;
 	RamaRow		row;
 
@@ -170,8 +172,7 @@ rama_collection_clear(RamaNode *node, const Datum *keys, bool exists)
 	}
 	rama_row_open(&row, parent, keys, true);
 	found = row.found;
-	if (found)
-		had_entries = has_entries(row.slot, table);
+	had_entries = has_entries(&row, table);
 	rama_row_close(&row);
 
 	if (had_entries)

@@ -1,26 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * row.c
- *	  Writing single rows of PStates' tables through the table and index
- *	  access methods.
+ *	  One row of a PState's table, to be read and written by the holder of
+ *	  the PState's lock.
  *
- * No trigger fires. The table's indexes, NOT NULL and CHECK constraints are
- * maintained as the executor does. The caller holds the PState's lock, so
- * that nobody else changes rows: the newest version of a row is the one to
- * change.
+ * In a session a write goes through to the table at once, and ends its
+ * command. In a topology's batch it goes to the buffer (buffer.c).
  *
  *-------------------------------------------------------------------------
  */
 #include "pg_rama.h"
 
-#include "access/genam.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
 #include "executor/executor.h"
-#include "pstate/pstate.h"
-#include "utils/builtins.h"
+#include "pstate/buffer.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -84,15 +78,15 @@ hot_row(RamaTable *table, const Datum *keys, uint32 *hash)
 }
 
 static void
-remember(RamaRow *row, const Datum *keys, ItemPointer tid)
+remember(RamaTable *table, const Datum *keys, ItemPointer tid)
 {
 	uint32		hash;
-	HotRow	   *hot = hot_row(row->table, keys, &hash);
+	HotRow	   *hot = hot_row(table, keys, &hash);
 
 	any_hot = true;
 	hot->epoch = epoch;
 	hot->hash = hash;
-	hot->relid = row->table->relid;
+	hot->relid = table->relid;
 	hot->tid = *tid;
 }
 
@@ -165,31 +159,42 @@ check_absence(RamaRow *row, const Datum *keys)
 {
 	if (!IsolationUsesXactSnapshot())
 		return;
-	if (rama_row_find(row->table, row->heap, row->index, keys,
+	if (rama_row_find(row->table, row->writer.heap, row->writer.index, keys,
 					  GetTransactionSnapshot(), row->slot))
 		serialization_failure();
 }
 
-/*
- * rama_row_open_new() -- Open a table to insert a row that cannot be there.
- *
- * To be closed by rama_row_close().
- */
-void
-rama_row_open_new(RamaRow *row, RamaTable *table)
+static void
+open_through(RamaRow *row)
 {
-	row->table = table;
-	row->heap = table_open(table->relid, RowExclusiveLock);
-	row->index = NULL;
-	if (table->nkeys > 0)
-		row->index = index_open(table->index, RowExclusiveLock);
-	row->slot = rama_table_slot(table);
-	row->found = false;
+	rama_writer_open(&row->writer, row->table);
+	row->slot = rama_table_slot(row->table);
+}
+
+static bool
+find_through(RamaRow *row, const Datum *keys, bool relative)
+{
+	if (rama_row_find_hot(row->table, row->writer.heap, keys, SnapshotSelf, row->slot))
+		return true;			/* checked before, or written here */
+	if (!rama_row_find(row->table, row->writer.heap, row->writer.index, keys,
+					   rama_write_snapshot(), row->slot))
+	{
+		if (!relative)
+			check_absence(row, keys);
+		return false;
+	}
+	if (!relative)
+	{
+		rama_row_check_conflict(row->writer.heap, row->slot);
+		remember(row->table, keys, &row->slot->tts_tid);
+	}
+	return true;
 }
 
 /*
- * rama_row_open() -- Open a table to write the row with these keys, and find
- * the newest version of that row: row->found, in row->slot.
+ * rama_row_open() -- Open the row with these keys for writing: row->found,
+ * and then row->values and row->nulls, one per column, as they are now. They
+ * are good until the row is written or closed.
  *
  * Error (40001) in REPEATABLE READ and above if the row changed after the
  * transaction's snapshot, unless "relative": the change is one that holds for
@@ -198,44 +203,36 @@ rama_row_open_new(RamaRow *row, RamaTable *table)
 void
 rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative)
 {
-	rama_row_open_new(row, table);
-	row->found = rama_row_find_hot(table, row->heap, keys, SnapshotSelf, row->slot);
-	if (row->found)
-		return;					/* checked before, or written here */
-	row->found = rama_row_find(table, row->heap, row->index, keys,
-							   rama_write_snapshot(), row->slot);
-	if (relative)
-		return;
-	if (!row->found)
-		check_absence(row, keys);
-	else
+	row->table = table;
+	row->keys = keys;
+	row->buffered = rama_buffer_row(table, keys, false);
+	if (row->buffered)
 	{
-		rama_row_check_conflict(row->heap, row->slot);
-		remember(row, keys, &row->slot->tts_tid);
+		rama_buffer_values(row);
+		return;
+	}
+	open_through(row);
+	row->found = find_through(row, keys, relative);
+	if (row->found)
+	{
+		slot_getallattrs(row->slot);
+		row->values = row->slot->tts_values;
+		row->nulls = row->slot->tts_isnull;
 	}
 }
 
 /*
- * rama_row_fetch_newest() -- As rama_row_fetch(), for a row that is to be
- * written: its newest version, in the transaction that holds the lock.
- *
- * Errors: as rama_row_open().
+ * rama_row_open_new() -- Open a row that cannot be there.
  */
-bool
-rama_row_fetch_newest(RamaTable *table, const Datum *keys, TupleTableSlot **slot)
+void
+rama_row_open_new(RamaRow *row, RamaTable *table, const Datum *keys)
 {
-	RamaRow		row;
-
-	if (*slot == NULL)
-		*slot = rama_table_slot(table);
-	rama_row_open(&row, table, keys, false);
-	if (row.found)
-	{
-		ExecCopySlot(*slot, row.slot);
-		ExecMaterializeSlot(*slot);
-	}
-	rama_row_close(&row);
-	return row.found;
+	row->table = table;
+	row->keys = keys;
+	row->found = false;
+	row->buffered = rama_buffer_row(table, keys, true);
+	if (!row->buffered)
+		open_through(row);
 }
 
 /*
@@ -245,151 +242,94 @@ rama_row_fetch_newest(RamaTable *table, const Datum *keys, TupleTableSlot **slot
 void
 rama_row_close(RamaRow *row)
 {
+	if (row->buffered)
+	{
+		rama_buffer_release(row);
+		return;
+	}
 	ExecDropSingleTupleTableSlot(row->slot);
-	if (row->index)
-		index_close(row->index, NoLock);
-	table_close(row->heap, NoLock);
+	rama_writer_close(&row->writer);
 }
 
-/* NOT NULL and CHECK of the table, and NOT NULL of columns' domains */
+/* All columns of the row, some of them new. */
 static void
-check_constraints(RamaRow *row, TupleTableSlot *slot)
+merge_columns(const RamaRow *row, int ncolumns, const AttrNumber *attnos,
+			  const Datum *new_values, const bool *new_nulls,
+			  Datum *values, bool *nulls)
 {
-	TupleDesc	desc = RelationGetDescr(row->heap);
-	bool		check = desc->constr && desc->constr->num_check > 0;
+	const RamaTable *table = row->table;
 
-	for (int i = row->table->nkeys; i < desc->natts; i++)
+	for (int i = 0; i < table->ncolumns; i++)
 	{
-		if (!slot->tts_isnull[i])
-			continue;
-		if (TupleDescAttr(desc, i)->attnotnull)
-			check = true;
-		if (row->table->columns[i].isdomain)
-			domain_check((Datum) 0, true, row->table->columns[i].type.oid, NULL, NULL);
+		values[i] = row->found ? row->values[i] : i < table->nkeys ? row->keys[i] : (Datum) 0;
+		nulls[i] = row->found ? row->nulls[i] : i >= table->nkeys;
 	}
-	if (check)
+	for (int i = 0; i < ncolumns; i++)
 	{
-		EState	   *estate = CreateExecutorState();
-		ResultRelInfo *rri = makeNode(ResultRelInfo);
-
-		InitResultRelInfo(rri, row->heap, 0, NULL, 0);
-		ExecConstraints(rri, slot, estate);
-		FreeExecutorState(estate);
+		values[attnos[i] - 1] = new_values[i];
+		nulls[attnos[i] - 1] = new_nulls[i];
 	}
-}
-
-/* Entries of a new row version in all indexes, the user's among them. */
-static void
-insert_into_all_indexes(RamaRow *row, TupleTableSlot *slot, TU_UpdateIndexes which)
-{
-	EState	   *estate = CreateExecutorState();
-	ResultRelInfo *rri = makeNode(ResultRelInfo);
-
-	InitResultRelInfo(rri, row->heap, 0, NULL, 0);
-	ExecOpenIndices(rri, false);
-	(void) ExecInsertIndexTuples_compat(rri, slot, estate, which);
-	ExecCloseIndices(rri);
-	ExecResetTupleTable(estate->es_tupleTable, false);
-	FreeExecutorState(estate);
 }
 
 /*
- * Mostly there is the index over the keys only, whose values are the first
- * columns. A new version of a row with the same keys needs no look at the
- * older ones, of which a transaction can have left many.
+ * rama_row_set() -- Set columns of an open row, or make the row with them.
+ * Other columns stay, or are NULL in a new row.
+ *
+ * The caller keeps counts. The row is to be closed next. Errors: those of
+ * constraints.
  */
-static void
-insert_into_indexes(RamaRow *row, TupleTableSlot *slot, TU_UpdateIndexes which,
-					bool same_keys)
+void
+rama_row_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
+			 const Datum *new_values, const bool *new_nulls)
 {
-	List	   *indexes = RelationGetIndexList(row->heap);
-	int			nindexes = list_length(indexes);
+	RamaTable  *table = row->table;
+	bool		constrained = rama_table_constrained(table);
+	Datum	   *values = NULL;
+	bool	   *nulls = NULL;
 
-	list_free(indexes);
-	if (nindexes == 0)
-		return;
-	if (nindexes > 1 || row->index == NULL)
-		insert_into_all_indexes(row, slot, which);
+	if (!row->buffered || constrained)
+	{
+		values = palloc(sizeof(Datum) * table->ncolumns);
+		nulls = palloc(sizeof(bool) * table->ncolumns);
+		merge_columns(row, ncolumns, attnos, new_values, new_nulls, values, nulls);
+		if (constrained)
+			rama_row_check(table, values, nulls);
+	}
+	if (row->buffered)
+		rama_buffer_set(row, ncolumns, attnos, new_values, new_nulls);
 	else
 	{
-		IndexInfo  *info = BuildIndexInfo(row->index);
+		ItemPointerData tid;
 
-		index_insert(row->index, slot->tts_values, slot->tts_isnull, &slot->tts_tid,
-					 row->heap, same_keys ? UNIQUE_CHECK_NO : UNIQUE_CHECK_YES,
-					 same_keys, info);
-		pfree(info);
+		if (row->found)
+		{
+			tid = row->slot->tts_tid;
+			rama_writer_update(&row->writer, &tid, values, nulls, true);
+		}
+		else
+			rama_writer_insert(&row->writer, values, nulls, &tid);
+		remember(table, row->keys, &tid);
+		CommandCounterIncrement();
+	}
+	if (values)
+	{
+		pfree(values);
+		pfree(nulls);
 	}
 }
 
-static TupleTableSlot *
-new_version(RamaRow *row, const Datum *values, const bool *nulls)
-{
-	TupleTableSlot *slot = MakeTupleTableSlot(rama_table_desc(row->table), &TTSOpsVirtual);
-	int			natts = slot->tts_tupleDescriptor->natts;
-
-	memcpy(slot->tts_values, values, sizeof(Datum) * natts);
-	memcpy(slot->tts_isnull, nulls, sizeof(bool) * natts);
-	ExecStoreVirtualTuple(slot);
-	check_constraints(row, slot);
-	return slot;
-}
-
 /*
- * rama_row_insert() -- Insert a row, given as one value per column.
- *
- * The next command sees it; the caller ends this one.
- */
-void
-rama_row_insert(RamaRow *row, const Datum *values, const bool *nulls)
-{
-	TupleTableSlot *slot = new_version(row, values, nulls);
-
-	simple_table_tuple_insert(row->heap, slot);
-	insert_into_indexes(row, slot, TU_All, false);
-	remember(row, values, &slot->tts_tid);
-	ExecDropSingleTupleTableSlot(slot);
-}
-
-static void
-update(RamaRow *row, const Datum *values, const bool *nulls, bool same_keys)
-{
-	TupleTableSlot *slot = new_version(row, values, nulls);
-	ItemPointerData tid = row->slot->tts_tid;
-	TU_UpdateIndexes which;
-
-	simple_table_tuple_update(row->heap, &tid, slot, rama_write_snapshot(), &which);
-	if (which != TU_None)
-		insert_into_indexes(row, slot, which, same_keys);
-	remember(row, values, &slot->tts_tid);
-	ExecDropSingleTupleTableSlot(slot);
-}
-
-/*
- * rama_row_update() -- Replace the row in row->slot by one with the same keys.
- */
-void
-rama_row_update(RamaRow *row, const Datum *values, const bool *nulls)
-{
-	update(row, values, nulls, true);
-}
-
-/*
- * rama_row_move() -- Replace the row in row->slot by one with other keys, of
- * which there is no row.
- */
-void
-rama_row_move(RamaRow *row, const Datum *values, const bool *nulls)
-{
-	update(row, values, nulls, false);
-}
-
-/*
- * rama_row_delete() -- Delete the row in row->slot.
+ * rama_row_delete() -- Delete an open row that was found. The caller keeps
+ * counts, and closes it next.
  */
 void
 rama_row_delete(RamaRow *row)
 {
-	ItemPointerData tid = row->slot->tts_tid;
-
-	simple_table_tuple_delete(row->heap, &tid, rama_write_snapshot());
+	if (row->buffered)
+	{
+		rama_buffer_delete(row);
+		return;
+	}
+	rama_writer_delete(&row->writer, &row->slot->tts_tid);
+	CommandCounterIncrement();
 }

@@ -85,6 +85,7 @@ rama_pstate_begin_write(RamaPState *pstate, AclMode needed)
 	rama_version_init();
 	rama_pstate_check_writer(pstate);
 	rama_pstate_lock(pstate->relid);
+	rama_buffer_use(pstate);
 	/* An owner may have been made known while this waited. */
 	rama_pstate_check_writer(rama_pstate_get(pstate->relid));
 }
@@ -99,27 +100,6 @@ Snapshot
 rama_write_snapshot(void)
 {
 	return GetLatestSnapshot();
-}
-
-static void
-make_values(RamaRow *row, const Datum *keys, Datum **values, bool **nulls)
-{
-	RamaTable  *table = row->table;
-
-	*values = palloc(sizeof(Datum) * table->ncolumns);
-	*nulls = palloc(sizeof(bool) * table->ncolumns);
-	if (row->found)
-	{
-		slot_getallattrs(row->slot);
-		memcpy(*values, row->slot->tts_values, sizeof(Datum) * table->ncolumns);
-		memcpy(*nulls, row->slot->tts_isnull, sizeof(bool) * table->ncolumns);
-		return;
-	}
-	for (int i = 0; i < table->ncolumns; i++)
-	{
-		(*values)[i] = i < table->nkeys ? keys[i] : (Datum) 0;
-		(*nulls)[i] = i >= table->nkeys;
-	}
 }
 
 /*
@@ -142,18 +122,6 @@ rama_count_entry(RamaTable *table, const Datum *keys, int64 delta)
 	return count;
 }
 
-static void
-store_row(RamaRow *row, Datum *values, bool *nulls)
-{
-	if (row->found)
-		rama_row_update(row, values, nulls);
-	else
-		rama_row_insert(row, values, nulls);
-	CommandCounterIncrement();
-	pfree(values);
-	pfree(nulls);
-}
-
 /*
  * Add to the count of the collection in "table" that belongs to the enclosing
  * row with these keys, and return what it was. The row, and those around it,
@@ -166,17 +134,16 @@ change_count(RamaTable *table, const Datum *keys, int64 delta)
 {
 	RamaTable  *parent = table->parent;
 	AttrNumber	attno = table->node->attno;
-	Datum	   *values;
-	bool	   *nulls;
-	int64		count;
+	bool		isnull = false;
+	int64		count = 0;
+	Datum		value;
 	RamaRow		row;
 
 	rama_row_open(&row, parent, keys, true);
-	make_values(&row, keys, &values, &nulls);
-	count = nulls[attno - 1] ? 0 : DatumGetInt64(values[attno - 1]);
-	values[attno - 1] = Int64GetDatum(count + delta);
-	nulls[attno - 1] = false;
-	store_row(&row, values, nulls);
+	if (row.found && !row.nulls[attno - 1])
+		count = DatumGetInt64(row.values[attno - 1]);
+	value = Int64GetDatum(count + delta);
+	rama_row_set(&row, 1, &attno, &value, &isnull);
 	if (!row.found)
 		rama_count_entry(parent, keys, 1);
 	rama_row_close(&row);
@@ -200,38 +167,43 @@ check_index(RamaTable *table, const Datum *keys, int64 count)
 }
 
 /*
- * rama_row_put() -- Set columns of the row with these keys, which are not
- * null; returns whether the row is new.
+ * rama_row_store() -- Set columns of an open row, or make the row, and keep
+ * the counts. The row is to be closed next.
  *
  * Other columns stay, or are NULL in a new row. Enclosing rows are made where
- * they are missing, and counts kept. Errors: 2202E (a new element of a vector
- * that is not at its end), 40001, and those of constraints.
+ * they are missing. Errors: 2202E (a new element of a vector that is not at
+ * its end), and those of constraints.
+ */
+void
+rama_row_store(RamaRow *row, int ncolumns, const AttrNumber *attnos,
+			   const Datum *values, const bool *nulls)
+{
+	RamaTable  *table = row->table;
+
+	if (!row->found)
+		check_index(table, row->keys, rama_count_entry(table, row->keys, 1));
+	else
+		rama_version_change(table->pstate, 0);
+	rama_row_set(row, ncolumns, attnos, values, nulls);
+}
+
+/*
+ * rama_row_put() -- rama_row_store() for the row with these keys, which are
+ * not null; returns whether the row is new.
+ *
+ * Errors: also 40001.
  */
 bool
 rama_row_put(RamaTable *table, const Datum *keys,
 			 int ncolumns, const AttrNumber *attnos,
 			 const Datum *values, const bool *nulls)
 {
-	Datum	   *new_values;
-	bool	   *new_nulls;
 	RamaRow		row;
-	bool		found;
 
 	rama_row_open(&row, table, keys, false);
-	make_values(&row, keys, &new_values, &new_nulls);
-	for (int i = 0; i < ncolumns; i++)
-	{
-		new_values[attnos[i] - 1] = values[i];
-		new_nulls[attnos[i] - 1] = nulls[i];
-	}
-	found = row.found;
-	if (!found)
-		check_index(table, keys, rama_count_entry(table, keys, 1));
-	else
-		rama_version_change(table->pstate, 0);
-	store_row(&row, new_values, new_nulls);
+	rama_row_store(&row, ncolumns, attnos, values, nulls);
 	rama_row_close(&row);
-	return !found;
+	return !row.found;
 }
 
 /*
@@ -244,23 +216,14 @@ rama_vector_push(RamaTable *table, const Datum *prefix,
 				 const Datum *values, const bool *nulls)
 {
 	int64		index = rama_count_entry(table, prefix, 1);
-	Datum	   *new_values = palloc(sizeof(Datum) * table->ncolumns);
-	bool	   *new_nulls = palloc(sizeof(bool) * table->ncolumns);
+	Datum		keys[RAMA_MAX_KEYS];
 	RamaRow		row;
 
-	for (int i = 0; i < table->ncolumns; i++)
-	{
-		new_values[i] = i < table->nkeys - 1 ? prefix[i] : (Datum) 0;
-		new_nulls[i] = i >= table->nkeys;
-	}
-	new_values[table->nkeys - 1] = Int64GetDatum(index);
-	for (int i = 0; i < ncolumns; i++)
-	{
-		new_values[attnos[i] - 1] = values[i];
-		new_nulls[attnos[i] - 1] = nulls[i];
-	}
-	rama_row_open_new(&row, table);
-	store_row(&row, new_values, new_nulls);
+	if (table->nkeys > 1)
+		memcpy(keys, prefix, sizeof(Datum) * (table->nkeys - 1));
+	keys[table->nkeys - 1] = Int64GetDatum(index);
+	rama_row_open_new(&row, table, keys);
+	rama_row_set(&row, ncolumns, attnos, values, nulls);
 	rama_row_close(&row);
 	return index;
 }

@@ -406,6 +406,7 @@ run_as_owner(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sour
 
 	current_topology = topology->relid;
 	current_batch = state->batch + 1;
+	rama_buffer_begin(current_topology, current_batch);
 	if (topology->options.handler_timeout > 0)
 		enable_timeout_after(STATEMENT_TIMEOUT, topology->options.handler_timeout);
 	for (int i = 0; i < topology->nsources; i++)
@@ -416,6 +417,7 @@ run_as_owner(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sour
 							 sources[i].events, sources[i].nevents);
 		}
 	fire_deferred_triggers();
+	rama_buffer_flush_all();
 	disable_timeout(STATEMENT_TIMEOUT, false);
 
 	advance(topology, state, sources);

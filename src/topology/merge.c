@@ -219,18 +219,22 @@ merge_into_row(Receiver *receiver, TupleTableSlot *slot)
 		const MergeValue *value = &merge->values[i];
 		AttrNumber	attno = value->node->attno;
 		bool		isnull = true;
-		Datum		state = row.found ? slot_getattr(row.slot, attno, &isnull) : (Datum) 0;
+		Datum		state = (Datum) 0;
 
+		if (row.found)
+		{
+			state = row.values[attno - 1];
+			isnull = row.nulls[attno - 1];
+		}
 		if (!combine(value, slot, &state, &isnull))
 			continue;
 		receiver->attnos[changed] = attno;
 		receiver->values[changed] = state;
 		receiver->nulls[changed++] = isnull;
 	}
-	rama_row_close(&row);
 	if (changed > 0 || !row.found)
-		(void) rama_row_put(merge->table, receiver->keys, changed, receiver->attnos,
-							receiver->values, receiver->nulls);
+		rama_row_store(&row, changed, receiver->attnos, receiver->values, receiver->nulls);
+	rama_row_close(&row);
 }
 
 /* The leaf is within a column's JSON */

@@ -10,6 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "pstate/pstate.h"
 #include "worker/worker.h"
 
 #include "access/htup_details.h"
@@ -29,6 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/snapmgr.h"
 
 /* How long to wait for the workers of a database to end. */
 #define END_WORKERS_MS 10000
@@ -456,6 +458,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	bool		new_owner = rama_shared && changes_owner(parsetree);
 	bool		commits_prepared = rama_shared && IsA(parsetree, TransactionStmt) &&
 		((TransactionStmt *) parsetree)->kind == TRANS_STMT_COMMIT_PREPARED;
+	bool		pushed = rama_visible_before_utility(parsetree);
 	HoldTarget	target = {HOLD_NONE, InvalidOid};
 
 	if (rama_shared && !RecoveryInProgress() && OidIsValid(MyDatabaseId))
@@ -465,6 +468,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	else
 		run_held(&target, pstmt, queryString, readOnlyTree, context, params,
 				 queryEnv, dest, qc);
+	if (pushed)
+		PopActiveSnapshot();
 
 	if (target.kind == HOLD_END && drops_database)
 		forget_database(target.database);

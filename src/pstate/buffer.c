@@ -1,0 +1,1108 @@
+/*-------------------------------------------------------------------------
+ *
+ * buffer.c
+ *	  The write buffer of a topology's batches: rows in memory.
+ *
+ * A row is looked up in its table when it is first touched, changed in memory,
+ * and written back once (flush.c). Rows stay in memory for the topology's next
+ * batch. See "The write buffer" in src/pstate/README.md.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pg_rama.h"
+
+#include "access/genam.h"
+#include "access/nbtree.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/tuptable.h"
+#include "pstate/buffer.h"
+#include "storage/lmgr.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+typedef struct RowSlot
+{
+	const Datum *keys;			/* the values of a RamaBufferedRow */
+	uint32		hash;
+	char		status;
+} RowSlot;
+
+static bool equal_keys(const RamaTableBuffer *buffer, const Datum *a, const Datum *b);
+
+/* Hashes are computed once, by hash_keys(), and always given. */
+#define SH_PREFIX rowhash
+#define SH_ELEMENT_TYPE RowSlot
+#define SH_KEY_TYPE const Datum *
+#define SH_KEY keys
+#define SH_HASH_KEY(tb, key) 0
+#define SH_EQUAL(tb, a, b) equal_keys((tb)->private_data, (a), (b))
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a) ((a)->hash)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+#define row_of(slot) \
+	((RamaBufferedRow *) ((char *) (slot)->keys - offsetof(RamaBufferedRow, values)))
+
+/* Keys of more bytes are written at once: an index could refuse them. */
+#define LONG_KEYS 1000
+
+/* Values of more bytes may be stored out of line: read again when needed. */
+#define WIDE_VALUE 1000
+
+/* A row's place in the hash table, about */
+#define SLOT_BYTES (2 * sizeof(RowSlot))
+
+/* The batch that runs, numbered in this process; 0 when none does. */
+static uint64 serial = 0;
+static Oid	batch_topology;
+static int64 batch_number;
+
+/* RamaPStateBuffers, in TopMemoryContext, to the end of the process */
+static List *buffers = NIL;
+
+/* Rows whose level is not 1 */
+static dlist_head deep_rows = DLIST_STATIC_INIT(deep_rows);
+
+/* Of all rows, and when to do something about it */
+static Size total_bytes = 0;
+static Size bytes_allowed = 0;
+
+/* Was a subtransaction of this batch rolled back? */
+static bool any_aborted = false;
+
+static void on_xact(XactEvent event, void *arg);
+static void on_subxact(SubXactEvent event, SubTransactionId mySubid,
+					   SubTransactionId parentSubid, void *arg);
+
+static void
+count_bytes(RamaTableBuffer *buffer, void *chunk, int sign)
+{
+	Size		size = GetMemoryChunkSpace(chunk);
+
+	buffer->bytes += sign * size;
+	total_bytes += sign * size;
+}
+
+static void *
+alloc(RamaTableBuffer *buffer, Size size)
+{
+	void	   *chunk = MemoryContextAlloc(buffer->context, size);
+
+	count_bytes(buffer, chunk, 1);
+	return chunk;
+}
+
+static void
+release(RamaTableBuffer *buffer, void *chunk)
+{
+	count_bytes(buffer, chunk, -1);
+	pfree(chunk);
+}
+
+/*
+ * A copy of a value in the buffer's memory. Not as_is: one that does not point
+ * into some table's TOAST.
+ */
+static Datum
+copy_value(RamaTableBuffer *buffer, int column, Datum value, bool as_is)
+{
+	MemoryContext old;
+
+	if (buffer->byval[column])
+		return value;
+	old = MemoryContextSwitchTo(buffer->context);
+	if (!as_is && buffer->len[column] == -1 && VARATT_IS_EXTERNAL(DatumGetPointer(value)))
+		value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+	else
+		value = datumCopy(value, false, buffer->len[column]);
+	MemoryContextSwitchTo(old);
+	count_bytes(buffer, DatumGetPointer(value), 1);
+	return value;
+}
+
+static void
+free_value(RamaTableBuffer *buffer, int column, Datum value, bool isnull)
+{
+	if (!isnull && !buffer->byval[column])
+		release(buffer, DatumGetPointer(value));
+}
+
+/* A row that exists has values in memory. It does not any more. */
+static void
+drop_values(RamaTableBuffer *buffer, RamaBufferedRow *row)
+{
+	if (!(row->state.flags & RAMA_ROW_EXISTS))
+		return;
+	row->state.flags &= ~(RAMA_ROW_EXISTS | RAMA_ROW_WIDE);
+	for (int i = buffer->nkeys; i < buffer->ncolumns; i++)
+		free_value(buffer, i, row->values[i], row->nulls[i]);
+}
+
+static uint32
+hash_keys(RamaTableBuffer *buffer, const Datum *keys)
+{
+	uint32		hash = 0;
+
+	for (int i = 0; i < buffer->nkeys; i++)
+	{
+		RamaKeyHash *key = &buffer->keys[i];
+		uint32		h;
+
+		if (!key->image)
+			h = DatumGetUInt32(FunctionCall1Coll(&key->hash, key->collation, keys[i]));
+		else if (key->byval)
+			h = murmurhash32((uint32) keys[i] ^ murmurhash32((uint32) (keys[i] >> 32)));
+		else
+			h = datum_image_hash(keys[i], false, key->len);
+		hash = hash_combine(hash, h);
+	}
+	return hash;
+}
+
+static bool
+equal_keys(const RamaTableBuffer *buffer, const Datum *a, const Datum *b)
+{
+	for (int i = 0; i < buffer->nkeys; i++)
+	{
+		RamaKeyHash *key = &buffer->keys[i];
+		bool		equal;
+
+		if (key->image)
+			equal = datum_image_eq(a[i], b[i], key->byval, key->len);
+		else
+			equal = DatumGetBool(FunctionCall2Coll(&key->equal, key->collation, a[i], b[i]));
+		if (!equal)
+			return false;
+	}
+	return true;
+}
+
+/* False if values of the type cannot be hashed. */
+static bool
+init_key(RamaTableBuffer *buffer, RamaKeyHash *key, const RamaType *type)
+{
+	Oid			equalimage = get_opfamily_proc(type->opfamily, type->opcintype,
+											   type->opcintype, BTEQUALIMAGE_PROC);
+	TypeCacheEntry *entry;
+
+	key->type = type->oid;
+	key->byval = type->byval;
+	key->len = type->len;
+	key->collation = type->collation;
+	/* bpchar without a length is equal with more or less blanks. */
+	key->image = OidIsValid(equalimage) && type->opcintype != BPCHAROID &&
+		DatumGetBool(OidFunctionCall1Coll(equalimage, type->collation,
+										  ObjectIdGetDatum(type->opcintype)));
+	if (key->image)
+		return true;
+	entry = lookup_type_cache(type->oid, TYPECACHE_HASH_PROC | TYPECACHE_EQ_OPR);
+	if (!OidIsValid(entry->hash_proc) || !OidIsValid(entry->eq_opr))
+		return false;
+	fmgr_info_cxt(entry->hash_proc, &key->hash, buffer->context);
+	fmgr_info_cxt(get_opcode(entry->eq_opr), &key->equal, buffer->context);
+	return true;
+}
+
+/* Forget all rows of a table, and what its columns are. */
+static void
+reset_table(RamaTableBuffer *buffer)
+{
+	dlist_init(&buffer->dirty);
+	buffer->ndirty = 0;
+	total_bytes -= buffer->bytes;
+	buffer->bytes = 0;
+	buffer->rows = NULL;
+	buffer->generation = 0;
+	if (buffer->context)
+		MemoryContextReset(buffer->context);
+}
+
+static void
+reset_pstate(RamaPStateBuffer *pstate)
+{
+	for (int i = 0; i < pstate->ntables; i++)
+		reset_table(&pstate->tables[i]);
+	pstate->topology = InvalidOid;
+	pstate->stale = false;
+}
+
+/* Are the columns still those that the rows in memory have? */
+static bool
+same_columns(RamaTableBuffer *buffer, RamaTable *table)
+{
+	TupleDesc	desc = rama_table_desc(table);
+
+	if (buffer->ncolumns != table->ncolumns || buffer->nkeys != table->nkeys)
+		return false;
+	for (int i = 0; i < buffer->nkeys; i++)
+		if (buffer->keys[i].type != table->keys[i].oid)
+			return false;
+	for (int i = 0; i < buffer->ncolumns; i++)
+		if (buffer->byval[i] != TupleDescAttr(desc, i)->attbyval ||
+			buffer->len[i] != TupleDescAttr(desc, i)->attlen)
+			return false;
+	return true;
+}
+
+static void
+init_columns(RamaTableBuffer *buffer, RamaTable *table)
+{
+	TupleDesc	desc = rama_table_desc(table);
+	MemoryContext old;
+
+	if (buffer->context == NULL)
+		buffer->context = AllocSetContextCreate(TopMemoryContext, "pg_rama write buffer",
+												ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(buffer->context);
+	buffer->relid = table->relid;
+	buffer->nkeys = table->nkeys;
+	buffer->ncolumns = table->ncolumns;
+	buffer->len = palloc_array(int16, table->ncolumns);
+	buffer->byval = palloc_array(bool, table->ncolumns);
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		buffer->len[i] = TupleDescAttr(desc, i)->attlen;
+		buffer->byval[i] = TupleDescAttr(desc, i)->attbyval;
+	}
+	buffer->keys = palloc0_array(RamaKeyHash, Max(table->nkeys, 1));
+	buffer->hashable = true;
+	for (int i = 0; i < table->nkeys; i++)
+		buffer->hashable &= init_key(buffer, &buffer->keys[i], &table->keys[i]);
+	buffer->rows = rowhash_create(buffer->context, 16, buffer);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Make the buffer one for this binding of the table. Rows stay if they fit:
+ * columns change only in a batch's own handler, when all rows are written.
+ */
+static void
+adapt_table(RamaTableBuffer *buffer, RamaTable *table)
+{
+	uint64		generation = table->pstate->generation;
+
+	if (buffer->generation != generation)
+	{
+		if (buffer->rows && !same_columns(buffer, table))
+		{
+			if (!dlist_is_empty(&deep_rows) || buffer->ndirty > 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("columns of PState \"%s\" cannot change in a subtransaction of a batch that writes to it",
+								rama_relation_name(table->pstate->relid))));
+			reset_table(buffer);
+		}
+		if (buffer->rows == NULL)
+			init_columns(buffer, table);
+		buffer->generation = generation;
+	}
+	buffer->table = table;
+	buffer->serial = serial;
+	table->buffer = buffer;
+}
+
+static RamaPStateBuffer *
+find_pstate(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, buffers)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		if (pstate->relid == relid)
+			return pstate;
+	}
+	return NULL;
+}
+
+static RamaPStateBuffer *
+add_pstate(RamaPState *pstate)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	RamaPStateBuffer *buffer = palloc0_object(RamaPStateBuffer);
+
+	buffer->relid = pstate->relid;
+	buffers = lappend(buffers, buffer);
+	MemoryContextSwitchTo(old);
+	return buffer;
+}
+
+/* As many tables as the PState has. */
+static void
+fit_tables(RamaPStateBuffer *buffer, RamaPState *pstate)
+{
+	if (buffer->ntables == pstate->ntables)
+		return;
+	for (int i = 0; i < buffer->ntables; i++)
+		if (buffer->tables[i].context)
+		{
+			reset_table(&buffer->tables[i]);
+			MemoryContextDelete(buffer->tables[i].context);
+		}
+	/* Not freed: old bindings of the tables point there. */
+	buffer->ntables = 0;
+	buffer->tables = MemoryContextAllocZero(TopMemoryContext,
+											sizeof(RamaTableBuffer) * pstate->ntables);
+	buffer->ntables = pstate->ntables;
+	for (int i = 0; i < buffer->ntables; i++)
+	{
+		dlist_init(&buffer->tables[i].dirty);
+		buffer->tables[i].relid = pstate->tables[i]->relid;
+	}
+}
+
+/*
+ * rama_buffer_begin() -- The batch of this number of a topology begins.
+ *
+ * Called in its transaction, when the locks of its PStates are held.
+ */
+void
+rama_buffer_begin(Oid topology, int64 batch)
+{
+	static uint64 last_serial = 0;
+
+	if (last_serial == 0)
+	{
+		RegisterXactCallback(on_xact, NULL);
+		RegisterSubXactCallback(on_subxact, NULL);
+	}
+	rama_version_init();
+	serial = ++last_serial;
+	any_aborted = false;
+	batch_topology = topology;
+	batch_number = batch;
+	bytes_allowed = (Size) rama_batch_memory * 1024;
+}
+
+/*
+ * rama_buffer_use() -- The PState's lock is held: in a batch, its rows are
+ * buffered from here on.
+ *
+ * Its tables are locked, so that rows stay where they are, and rows of the
+ * batch before are forgotten if there was another writer, or if a table has
+ * changed.
+ */
+void
+rama_buffer_use(RamaPState *pstate)
+{
+	RamaPStateBuffer *buffer;
+	ResourceOwner owner = CurrentResourceOwner;
+	bool		owned = pstate->topology == batch_topology;
+
+	if (serial == 0)
+		return;
+	buffer = find_pstate(pstate->relid);
+	if (buffer && buffer->serial == serial)
+		return;
+	if (buffer == NULL)
+		buffer = add_pstate(pstate);
+
+	/* Not the subtransaction's: it may be rolled back. */
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	for (int i = 0; i < pstate->ntables; i++)
+		LockRelationOid(pstate->tables[i]->relid, RowExclusiveLock);
+	CurrentResourceOwner = owner;
+
+	if (buffer->stale || buffer->topology != batch_topology ||
+		buffer->batch != batch_number - 1)
+		reset_pstate(buffer);
+	fit_tables(buffer, pstate);
+	buffer->topology = owned ? batch_topology : InvalidOid;
+	buffer->lock_level = owned ? 1 : GetCurrentTransactionNestLevel();
+	buffer->serial = serial;
+}
+
+static RamaTableBuffer *
+begin_table(RamaTable *table)
+{
+	RamaPState *pstate = table->pstate;
+	RamaPStateBuffer *buffer;
+
+	if (pstate->topology == batch_topology)
+		rama_buffer_use(pstate);
+	buffer = find_pstate(pstate->relid);
+	if (buffer == NULL || buffer->serial != serial)
+		return NULL;
+	for (int i = 0; i < pstate->ntables; i++)
+		if (pstate->tables[i] == table)
+		{
+			adapt_table(&buffer->tables[i], table);
+			return buffer->tables[i].hashable ? &buffer->tables[i] : NULL;
+		}
+	elog(ERROR, "table %u is not one of PState %u", table->relid, pstate->relid);
+}
+
+/* NULL: the table's rows are not buffered. */
+static inline RamaTableBuffer *
+get_buffer(RamaTable *table)
+{
+	RamaTableBuffer *buffer = table->buffer;
+
+	if (serial == 0)
+		return NULL;
+	if (buffer && buffer->serial == serial && buffer->table == table)
+		return buffer->hashable ? buffer : NULL;
+	return begin_table(table);
+}
+
+/*
+ * rama_buffer_active() -- Are rows of this table read from, and written to,
+ * the buffer?
+ */
+bool
+rama_buffer_active(RamaTable *table)
+{
+	return get_buffer(table) != NULL;
+}
+
+/*
+ * rama_buffers_in_use() -- The RamaPStateBuffers that the running batch uses;
+ * none outside of one.
+ */
+List *
+rama_buffers_in_use(void)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	if (serial == 0)
+		return NIL;
+	foreach(lc, buffers)
+		if (((RamaPStateBuffer *) lfirst(lc))->serial == serial)
+			result = lappend(result, lfirst(lc));
+	return result;
+}
+
+static void
+set_dirty(RamaTableBuffer *buffer, RamaBufferedRow *row, bool dirty)
+{
+	if (dirty == ((row->state.flags & RAMA_ROW_DIRTY) != 0))
+		return;
+	if (dirty)
+	{
+		row->state.flags |= RAMA_ROW_DIRTY;
+		dlist_push_tail(&buffer->dirty, &row->dirty);
+		buffer->ndirty++;
+	}
+	else
+	{
+		row->state.flags &= ~RAMA_ROW_DIRTY;
+		dlist_delete(&row->dirty);
+		buffer->ndirty--;
+	}
+}
+
+/* The row as it is, for when the subtransaction is rolled back. */
+static RamaRowImage *
+make_image(RamaTableBuffer *buffer, RamaBufferedRow *row)
+{
+	RamaRowImage *image = alloc(buffer, sizeof(RamaRowImage));
+	int			n = buffer->ncolumns - buffer->nkeys;
+
+	image->state = row->state;
+	image->values = NULL;
+	image->nulls = NULL;
+	if ((row->state.flags & RAMA_ROW_EXISTS) && n > 0)
+	{
+		image->values = alloc(buffer, sizeof(Datum) * n);
+		image->nulls = alloc(buffer, sizeof(bool) * n);
+		for (int i = 0; i < n; i++)
+		{
+			image->nulls[i] = row->nulls[buffer->nkeys + i];
+			if (!image->nulls[i])
+				image->values[i] = copy_value(buffer, buffer->nkeys + i,
+											  row->values[buffer->nkeys + i], true);
+		}
+	}
+	return image;
+}
+
+static void
+free_image(RamaTableBuffer *buffer, RamaRowImage *image)
+{
+	if (image->values)
+	{
+		for (int i = 0; i < buffer->ncolumns - buffer->nkeys; i++)
+			free_value(buffer, buffer->nkeys + i, image->values[i], image->nulls[i]);
+		release(buffer, image->values);
+		release(buffer, image->nulls);
+	}
+	release(buffer, image);
+}
+
+/*
+ * rama_buffer_touch() -- To be called before a row is changed, or what is
+ * known of it: in a subtransaction, what it was is kept.
+ */
+void
+rama_buffer_touch(RamaTableBuffer *buffer, RamaBufferedRow *row)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (row->state.level == level)
+		return;
+	row->state.outer = make_image(buffer, row);
+	if (row->state.level == 1)
+		dlist_push_tail(&deep_rows, &row->deep);
+	row->state.level = level;
+}
+
+/*
+ * The row becomes what it was before the subtransactions of this level and
+ * deeper ones. Allocates nothing.
+ */
+static void
+restore_row(RamaBufferedRow *row, int level)
+{
+	RamaTableBuffer *buffer = row->buffer;
+
+	while (row->state.level >= level)
+	{
+		RamaRowImage *image = row->state.outer;
+		bool		dirty = image && (image->state.flags & RAMA_ROW_DIRTY);
+
+		drop_values(buffer, row);
+		set_dirty(buffer, row, dirty);
+		if (image == NULL)
+		{
+			row->state.flags = 0;
+			row->state.level = 1;
+			break;
+		}
+		row->state = image->state;
+		for (int i = 0; image->values && i < buffer->ncolumns - buffer->nkeys; i++)
+		{
+			row->values[buffer->nkeys + i] = image->values[i];
+			row->nulls[buffer->nkeys + i] = image->nulls[i];
+		}
+		if (image->values)
+		{
+			release(buffer, image->values);
+			release(buffer, image->nulls);
+		}
+		release(buffer, image);
+	}
+	if (row->state.level == 1)
+		dlist_delete(&row->deep);
+}
+
+/* What a subtransaction did is now done by the one around it. */
+static void
+merge_row(RamaBufferedRow *row, int level)
+{
+	RamaRowImage *outer = row->state.outer;
+
+	if (row->state.level < level)
+		return;
+	row->state.level = level - 1;
+	if (outer && outer->state.level == level - 1)
+	{
+		row->state.outer = outer->state.outer;
+		free_image(row->buffer, outer);
+	}
+	if (row->state.level == 1)
+		dlist_delete(&row->deep);
+}
+
+/* Read the row from its table. */
+static void
+load_row(RamaTableBuffer *buffer, RamaBufferedRow *row)
+{
+	RamaTable  *table = buffer->table;
+	TupleTableSlot *slot;
+
+	rama_buffer_touch(buffer, row);
+	if (buffer->heap == NULL)
+	{
+		ResourceOwner owner = CurrentResourceOwner;
+
+		CurrentResourceOwner = TopTransactionResourceOwner;
+		buffer->heap = table_open(table->relid, RowExclusiveLock);
+		if (table->nkeys > 0)
+			buffer->index = index_open(table->index, RowExclusiveLock);
+		CurrentResourceOwner = owner;
+	}
+	slot = rama_table_slot(table);
+	if (rama_row_find(table, buffer->heap, buffer->index, row->values, SnapshotSelf, slot))
+	{
+		slot_getallattrs(slot);
+		for (int i = buffer->nkeys; i < buffer->ncolumns; i++)
+			row->nulls[i] = true;
+		row->state.flags |= RAMA_ROW_EXISTS | RAMA_ROW_STORED;
+		row->state.tid = slot->tts_tid;
+		for (int i = buffer->nkeys; i < buffer->ncolumns; i++)
+		{
+			if (slot->tts_isnull[i])
+				continue;
+			row->values[i] = copy_value(buffer, i, slot->tts_values[i], true);
+			row->nulls[i] = false;
+		}
+	}
+	row->state.flags |= RAMA_ROW_KNOWN;
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static RamaBufferedRow *
+add_row(RamaTableBuffer *buffer, const Datum *keys, uint32 hash)
+{
+	int			n = buffer->ncolumns;
+	RamaBufferedRow *row = alloc(buffer, offsetof(RamaBufferedRow, values) +
+								 (sizeof(Datum) + sizeof(bool)) * n);
+	Size		before;
+	RowSlot    *slot;
+	bool		found;
+
+	memset(row, 0, offsetof(RamaBufferedRow, values));
+	row->buffer = buffer;
+	row->nulls = (bool *) &row->values[n];
+	before = buffer->bytes;
+	for (int i = 0; i < buffer->nkeys; i++)
+	{
+		row->values[i] = copy_value(buffer, i, keys[i], false);
+		row->nulls[i] = false;
+	}
+	row->long_keys = buffer->bytes - before > LONG_KEYS;
+	row->state.level = GetCurrentTransactionNestLevel();
+	if (row->state.level > 1)
+		dlist_push_tail(&deep_rows, &row->deep);
+	slot = rowhash_insert_hash(buffer->rows, row->values, hash, &found);
+	slot->keys = row->values;
+	buffer->bytes += SLOT_BYTES;
+	total_bytes += SLOT_BYTES;
+	return row;
+}
+
+static void
+remove_row(RamaTableBuffer *buffer, RowSlot *slot)
+{
+	RamaBufferedRow *row = row_of(slot);
+
+	Assert(row->pins == 0 && row->state.outer == NULL);
+	rowhash_delete_item(buffer->rows, slot);
+	buffer->bytes -= SLOT_BYTES;
+	total_bytes -= SLOT_BYTES;
+	drop_values(buffer, row);
+	set_dirty(buffer, row, false);
+	if (row->state.level > 1)
+		dlist_delete(&row->deep);
+	for (int i = 0; i < buffer->nkeys; i++)
+		free_value(buffer, i, row->values[i], false);
+	release(buffer, row);
+}
+
+/* Remove the rows of all tables that satisfy the condition. */
+static void
+remove_rows(bool (*condition) (RamaBufferedRow *row))
+{
+	ListCell   *lc;
+
+	foreach(lc, buffers)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		for (int i = 0; i < pstate->ntables; i++)
+		{
+			RamaTableBuffer *buffer = &pstate->tables[i];
+			rowhash_iterator it;
+			RowSlot    *slot;
+
+			if (buffer->rows == NULL)
+				continue;
+			rowhash_start_iterate(buffer->rows, &it);
+			while ((slot = rowhash_iterate(buffer->rows, &it)) != NULL)
+				if (condition(row_of(slot)))
+					remove_row(buffer, slot);
+		}
+	}
+}
+
+static bool
+is_removable(RamaBufferedRow *row)
+{
+	return row->pins == 0 && row->state.outer == NULL &&
+		!(row->state.flags & RAMA_ROW_DIRTY);
+}
+
+/* A row that was used in one batch only, of late */
+static bool
+is_cold(RamaBufferedRow *row)
+{
+	row->uses /= 2;
+	return row->uses == 0;
+}
+
+static void
+reset_unused(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, buffers)
+		if (((RamaPStateBuffer *) lfirst(lc))->serial != serial)
+			reset_pstate(lfirst(lc));
+}
+
+/* Past pg_rama.batch_memory: write what is dirty, and forget what can be. */
+static void
+free_memory(void)
+{
+	Size		limit = (Size) rama_batch_memory * 1024;
+
+	reset_unused();
+	if (total_bytes > limit)
+	{
+		rama_buffer_flush_all();
+		remove_rows(is_removable);
+	}
+	/* What subtransactions have to keep cannot be freed. */
+	bytes_allowed = Max(limit, total_bytes + limit / 2);
+}
+
+/*
+ * rama_buffer_row() -- The row with these keys in memory, pinned; NULL if rows
+ * of this table are not buffered.
+ *
+ * isnew: there is no such row, so none is looked for.
+ */
+RamaBufferedRow *
+rama_buffer_row(RamaTable *table, const Datum *keys, bool isnew)
+{
+	RamaTableBuffer *buffer = get_buffer(table);
+	RamaBufferedRow *row;
+	RowSlot    *slot;
+	uint32		hash;
+
+	if (buffer == NULL)
+		return NULL;
+	if (total_bytes > bytes_allowed)
+		free_memory();
+	hash = hash_keys(buffer, keys);
+	slot = rowhash_lookup_hash(buffer->rows, keys, hash);
+	row = slot ? row_of(slot) : add_row(buffer, keys, hash);
+	if (isnew && !(row->state.flags & RAMA_ROW_KNOWN))
+	{
+		rama_buffer_touch(buffer, row);
+		row->state.flags |= RAMA_ROW_KNOWN;
+	}
+	else if (!(row->state.flags & RAMA_ROW_KNOWN))
+		load_row(buffer, row);
+	if (isnew && (row->state.flags & RAMA_ROW_EXISTS))
+		elog(ERROR, "row to insert into \"%s\" is there already", table->name);
+	if (row->last_use != (uint32) serial)
+	{
+		row->last_use = (uint32) serial;
+		if (row->uses < PG_UINT8_MAX)
+			row->uses++;
+	}
+	row->pins++;
+	return row;
+}
+
+/*
+ * rama_buffer_values() -- Tell an open row what it is.
+ */
+void
+rama_buffer_values(RamaRow *row)
+{
+	RamaBufferedRow *buffered = row->buffered;
+
+	row->found = (buffered->state.flags & RAMA_ROW_EXISTS) != 0;
+	row->values = buffered->values;
+	row->nulls = buffered->nulls;
+}
+
+/*
+ * rama_buffer_set() -- Set columns of an open row, or make the row.
+ */
+void
+rama_buffer_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
+				const Datum *values, const bool *nulls)
+{
+	RamaBufferedRow *buffered = row->buffered;
+	RamaTableBuffer *buffer = buffered->buffer;
+	bool		isnew = !(buffered->state.flags & RAMA_ROW_EXISTS);
+
+	rama_buffer_touch(buffer, buffered);
+	if (isnew)
+	{
+		for (int i = buffer->nkeys; i < buffer->ncolumns; i++)
+			buffered->nulls[i] = true;
+		buffered->state.flags |= RAMA_ROW_EXISTS;
+	}
+	set_dirty(buffer, buffered, true);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		int			column = attnos[i] - 1;
+		Datum		old = buffered->values[column];
+		bool		oldnull = buffered->nulls[column];
+
+		Assert(column >= buffer->nkeys);
+		if (!nulls[i])
+			buffered->values[column] = copy_value(buffer, column, values[i], false);
+		buffered->nulls[column] = nulls[i];
+		if (!oldnull)
+			free_value(buffer, column, old, false);
+		if (!nulls[i] && buffer->len[column] == -1 &&
+			VARSIZE_ANY(DatumGetPointer(buffered->values[column])) > WIDE_VALUE)
+			buffered->state.flags |= RAMA_ROW_WIDE;
+	}
+	/* An index's complaint belongs to this call. */
+	if (isnew && buffered->long_keys)
+		rama_buffer_flush_table(buffer);
+}
+
+/*
+ * rama_buffer_delete() -- Delete an open row.
+ */
+void
+rama_buffer_delete(RamaRow *row)
+{
+	RamaBufferedRow *buffered = row->buffered;
+
+	rama_buffer_touch(buffered->buffer, buffered);
+	drop_values(buffered->buffer, buffered);
+	set_dirty(buffered->buffer, buffered, (buffered->state.flags & RAMA_ROW_STORED) != 0);
+}
+
+/*
+ * rama_buffer_release() -- Unpin an open row.
+ */
+void
+rama_buffer_release(RamaRow *row)
+{
+	row->buffered->pins--;
+}
+
+/*
+ * rama_buffer_forget() -- The row with these keys is changed in its table
+ * directly, by a caller who has flushed that.
+ */
+void
+rama_buffer_forget(RamaTable *table, const Datum *keys)
+{
+	RamaTableBuffer *buffer = get_buffer(table);
+	RowSlot    *slot;
+	RamaBufferedRow *row;
+
+	if (buffer == NULL)
+		return;
+	slot = rowhash_lookup_hash(buffer->rows, keys, hash_keys(buffer, keys));
+	if (slot == NULL)
+		return;
+	row = row_of(slot);
+	Assert(!(row->state.flags & RAMA_ROW_DIRTY));
+	rama_buffer_touch(buffer, row);
+	drop_values(buffer, row);
+	row->state.flags = 0;
+}
+
+/*
+ * rama_buffer_stored() -- The table has the row's state now, at state.tid if
+ * the row exists. The caller has touched it.
+ *
+ * What may be out of line there is read again when it is needed, so that the
+ * next version of the row keeps it where it is.
+ */
+void
+rama_buffer_stored(RamaTableBuffer *buffer, RamaBufferedRow *row)
+{
+	set_dirty(buffer, row, false);
+	if (row->state.flags & RAMA_ROW_EXISTS)
+		row->state.flags |= RAMA_ROW_STORED;
+	else
+		row->state.flags &= ~RAMA_ROW_STORED;
+	if ((row->state.flags & RAMA_ROW_WIDE) && row->pins == 0)
+	{
+		drop_values(buffer, row);
+		row->state.flags = 0;
+	}
+}
+
+/*
+ * rama_buffer_invalidate() -- Relcache callback: the table with this oid has
+ * changed, or any (InvalidOid). Rows in memory are forgotten before they are
+ * used in the next batch. Within a batch that has locked the table, rows stay
+ * where they are.
+ */
+void
+rama_buffer_invalidate(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, buffers)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		for (int i = 0; i < pstate->ntables; i++)
+			if (!OidIsValid(relid) || pstate->tables[i].relid == relid)
+				pstate->stale = true;
+	}
+}
+
+/*
+ * rama_buffer_close_relations() -- Close what was opened to look up rows, so
+ * that a command of a handler may alter it.
+ */
+void
+rama_buffer_close_relations(void)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	ListCell   *lc;
+
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	foreach(lc, buffers)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		for (int i = 0; i < pstate->ntables; i++)
+		{
+			RamaTableBuffer *buffer = &pstate->tables[i];
+
+			if (buffer->index)
+				index_close(buffer->index, NoLock);
+			if (buffer->heap)
+				table_close(buffer->heap, NoLock);
+			buffer->index = NULL;
+			buffer->heap = NULL;
+		}
+	}
+	CurrentResourceOwner = owner;
+}
+
+/* A pin that an error left behind */
+static bool
+unpin(RamaBufferedRow *row)
+{
+	row->pins = 0;
+	return false;
+}
+
+/* The batch has committed: its rows are those of the tables. */
+static void
+keep_rows(void)
+{
+	Size		limit = (Size) rama_batch_memory * 1024 / 2;
+	ListCell   *lc;
+
+	foreach(lc, buffers)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		if (pstate->serial == serial && (pstate->stale || !OidIsValid(pstate->topology)))
+			reset_pstate(pstate);
+		else if (pstate->topology == batch_topology &&
+				 (pstate->serial == serial || pstate->batch == batch_number - 1))
+			pstate->batch = batch_number;
+	}
+	if (total_bytes > limit)
+		reset_unused();
+	if (any_aborted)
+		remove_rows(unpin);
+	if (total_bytes > limit)
+		remove_rows(is_cold);
+	if (total_bytes > limit)
+		foreach(lc, buffers)
+			reset_pstate(lfirst(lc));
+}
+
+static void
+discard_rows(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, buffers)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		if (pstate->serial == serial)
+			reset_pstate(pstate);
+		for (int i = 0; i < pstate->ntables; i++)
+			pstate->tables[i].heap = pstate->tables[i].index = NULL;
+	}
+	dlist_init(&deep_rows);
+}
+
+static void
+on_xact(XactEvent event, void *arg)
+{
+	if (serial == 0)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			/* What a deferred trigger wrote after the batch's last flush */
+			rama_buffer_flush_all();
+			rama_buffer_close_relations();
+			break;
+		case XACT_EVENT_COMMIT:
+			keep_rows();
+			serial = 0;
+			break;
+		case XACT_EVENT_ABORT:
+			discard_rows();
+			serial = 0;
+			break;
+		default:
+			break;
+	}
+}
+
+/* Who took the PState's lock in this subtransaction has it no longer. */
+static void
+forget_locks(int level)
+{
+	ListCell   *lc;
+
+	foreach(lc, buffers)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		if (pstate->serial != serial || pstate->lock_level < level)
+			continue;
+		pstate->serial = 0;
+		for (int i = 0; i < pstate->ntables; i++)
+			pstate->tables[i].serial = 0;
+	}
+}
+
+static void
+on_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionId parentSubid,
+		   void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	dlist_mutable_iter it;
+	ListCell   *lc;
+
+	if (serial == 0)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		dlist_foreach_modify(it, &deep_rows)
+			restore_row(dlist_container(RamaBufferedRow, deep, it.cur), level);
+		forget_locks(level);
+		any_aborted = true;
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		dlist_foreach_modify(it, &deep_rows)
+			merge_row(dlist_container(RamaBufferedRow, deep, it.cur), level);
+		foreach(lc, buffers)
+		{
+			RamaPStateBuffer *pstate = lfirst(lc);
+
+			if (pstate->serial == serial && pstate->lock_level == level)
+				pstate->lock_level--;
+		}
+	}
+}

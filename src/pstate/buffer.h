@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * buffer.h
+ *	  The write buffer of a topology's batches: rows in memory.
+ *
+ * See "The write buffer" in src/pstate/README.md.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RAMA_PSTATE_BUFFER_H
+#define RAMA_PSTATE_BUFFER_H
+
+#include "pstate/pstate.h"
+
+#include "fmgr.h"
+#include "lib/ilist.h"
+
+/* What is known of a row, and what is still to be done in the table */
+#define RAMA_ROW_KNOWN		0x01	/* not: has to be looked up */
+#define RAMA_ROW_EXISTS		0x02	/* with these values */
+#define RAMA_ROW_STORED		0x04	/* the table has a version, at tid */
+#define RAMA_ROW_DIRTY		0x08	/* the table does not have this state */
+#define RAMA_ROW_WIDE		0x10	/* has a value that may be stored out of line */
+
+typedef struct RamaRowState
+{
+	uint8		flags;
+	int			level;			/* nest level of the transaction that made it so */
+	ItemPointerData tid;
+	struct RamaRowImage *outer; /* what it was in outer levels, deepest first */
+} RamaRowState;
+
+/* A row as it was at an outer nest level */
+typedef struct RamaRowImage
+{
+	RamaRowState state;
+	Datum	   *values;			/* not the keys; NULL if there were none */
+	bool	   *nulls;
+} RamaRowImage;
+
+typedef struct RamaBufferedRow
+{
+	RamaRowState state;
+	int16		pins;			/* open RamaRows: it must stay in memory */
+	bool		long_keys;		/* an index could refuse them */
+	uint8		uses;			/* batches that used it lately */
+	uint32		last_use;		/* the last of them */
+	dlist_node	dirty;			/* in RamaTableBuffer.dirty, if linked */
+	dlist_node	deep;			/* in the list of rows whose level is not 1, if linked */
+	struct RamaTableBuffer *buffer;
+	bool	   *nulls;
+	Datum		values[FLEXIBLE_ARRAY_MEMBER];	/* the keys first */
+} RamaBufferedRow;
+
+/* How to hash and compare the values of a key column. */
+typedef struct RamaKeyHash
+{
+	Oid			type;
+	bool		image;			/* equal values have equal images */
+	bool		byval;
+	int16		len;
+	Oid			collation;
+	FmgrInfo	hash;			/* not image: of the type's hash opclass */
+	FmgrInfo	equal;
+} RamaKeyHash;
+
+typedef struct RamaTableBuffer
+{
+	Oid			relid;
+	RamaTable  *table;			/* good in the batch "serial" */
+	uint64		serial;			/* the batch that used it last */
+	uint64		generation;		/* of the binding that the rest was made for */
+	bool		hashable;		/* else its rows are written through */
+	int			nkeys;
+	int			ncolumns;
+	int16	   *len;			/* of each column */
+	bool	   *byval;
+	RamaKeyHash *keys;
+	MemoryContext context;		/* of the rows and of what is above */
+	Size		bytes;			/* of the rows */
+	struct rowhash_hash *rows;
+	dlist_head	dirty;
+	int			ndirty;
+	Relation	heap;			/* open in this batch, or NULL */
+	Relation	index;
+} RamaTableBuffer;
+
+typedef struct RamaPStateBuffer
+{
+	Oid			relid;
+	Oid			topology;		/* the rows in memory are those of the tables */
+	int64		batch;			/* after this batch of this topology */
+	uint64		serial;			/* the batch that uses it now */
+	int			lock_level;		/* nest level that took the PState's lock */
+	bool		stale;			/* a table has changed: forget the rows after the batch */
+	int			ntables;
+	struct RamaTableBuffer *tables;
+} RamaPStateBuffer;
+
+/* buffer.c, for flush.c and visible.c */
+extern List *rama_buffers_in_use(void);
+extern void rama_buffer_touch(RamaTableBuffer *buffer, RamaBufferedRow *row);
+extern void rama_buffer_stored(RamaTableBuffer *buffer, RamaBufferedRow *row);
+extern void rama_buffer_close_relations(void);
+
+/* flush.c */
+extern void rama_buffer_flush_table(RamaTableBuffer *buffer);
+
+#endif							/* RAMA_PSTATE_BUFFER_H */

@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * visible.c
+ *	  Statements of a handler see what is in the write buffer: it is flushed
+ *	  before a statement starts that reads a PState's relation.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pg_rama.h"
+
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "pstate/buffer.h"
+#include "utils/snapmgr.h"
+
+static ExecutorStart_hook_type prev_ExecutorStart = NULL;
+
+/*
+ * A snapshot that sees everything of this transaction. The one given may be
+ * used by others, whose statement must not see what came after its start.
+ */
+static Snapshot
+see_all(Snapshot snapshot)
+{
+	Snapshot	copy;
+
+	PushCopiedSnapshot(snapshot);
+	UpdateActiveSnapshotCommandId();
+	copy = RegisterSnapshot(GetActiveSnapshot());
+	PopActiveSnapshot();
+	return copy;
+}
+
+/* The buffer of the table with this oid, among these PStates'. */
+static RamaTableBuffer *
+find_table(List *pstates, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, pstates)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		for (int i = 0; i < pstate->ntables; i++)
+			if (pstate->tables[i].relid == relid)
+				return &pstate->tables[i];
+	}
+	return NULL;
+}
+
+/*
+ * Flush what the statement reads. A statement with parallel workers may call
+ * functions there that read anything, and cannot flush once it has begun.
+ */
+static void
+flush_for(QueryDesc *query)
+{
+	List	   *pstates = rama_buffers_in_use();
+	bool		reads = false;
+	ListCell   *lc;
+
+	if (pstates == NIL)
+		return;
+	/* Not relationOids: constants of type regclass are among them. */
+	foreach(lc, query->plannedstmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+		RamaTableBuffer *buffer = NULL;
+
+		if (rte->rtekind == RTE_RELATION)
+			buffer = find_table(pstates, rte->relid);
+		if (buffer == NULL)
+			continue;
+		reads = true;
+		rama_buffer_flush_table(buffer);
+	}
+	if (query->plannedstmt->parallelModeNeeded)
+	{
+		reads = true;
+		rama_buffer_flush_all();
+	}
+	list_free(pstates);
+
+	/* An earlier statement's flush may be newer than the snapshot, too. */
+	if (reads && query->snapshot && IsMVCCSnapshot(query->snapshot) &&
+		query->snapshot->curcid < GetCurrentCommandId(false) && !IsInParallelMode())
+	{
+		Snapshot	given = query->snapshot;
+
+		query->snapshot = see_all(given);
+		UnregisterSnapshot(given);
+	}
+}
+
+static void
+executor_start(QueryDesc *query, int eflags)
+{
+	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+		flush_for(query);
+	if (prev_ExecutorStart)
+		prev_ExecutorStart(query, eflags);
+	else
+		standard_ExecutorStart(query, eflags);
+}
+
+/* Commands that read no relation by themselves */
+static bool
+reads_nothing(Node *parsetree)
+{
+	switch (nodeTag(parsetree))
+	{
+		case T_CallStmt:
+		case T_DoStmt:
+		case T_VariableSetStmt:
+		case T_VariableShowStmt:
+		case T_NotifyStmt:
+		case T_ConstraintsSetStmt:
+		case T_TransactionStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * rama_visible_before_utility() -- A utility command is about to run: COPY,
+ * for one, reads tables with the active snapshot; CREATE INDEX reads them as
+ * they are, and nothing may have them open.
+ *
+ * True: a snapshot was pushed, which the caller pops after the command.
+ */
+bool
+rama_visible_before_utility(Node *parsetree)
+{
+	List	   *pstates = rama_buffers_in_use();
+
+	if (pstates == NIL || reads_nothing(parsetree))
+		return false;
+	list_free(pstates);
+	rama_buffer_flush_all();
+	rama_buffer_close_relations();
+	if (!ActiveSnapshotSet())
+		return false;
+	PushCopiedSnapshot(GetActiveSnapshot());
+	UpdateActiveSnapshotCommandId();
+	return true;
+}
+
+/*
+ * rama_visible_init() -- Install the hook. Called by _PG_init when preloaded.
+ */
+void
+rama_visible_init(void)
+{
+	prev_ExecutorStart = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
+}
