@@ -1,8 +1,9 @@
 # Counting 1M events by key, 100k keys with a Zipf distribution, in batches of
-# 10k: a microbatch topology, by an sql handler into a plain table, against
-# a client's loop of the same statement over the same log, which keeps its
-# position in a table. Beside it PgQ, whose consumer does the same for each
-# of its batches, and a statement trigger that does it when events are appended.
+# 10k: a microbatch topology with target and merge, or with an sql handler into
+# a plain table, against a client's loop of that statement over the same log,
+# which keeps its position in a table. Beside it PgQ, whose consumer does the same
+# for each of its batches, and a statement trigger that does it when events are
+# appended. Then target and merge catching up in batches of 100k.
 events=1000000
 batch_max=10000
 upsert='INSERT INTO counts AS c SELECT key, count(*) FROM %s GROUP BY key ON CONFLICT (key) DO UPDATE SET count = c.count + excluded.count'
@@ -21,8 +22,11 @@ batches "$(printf "$upsert" 'clicks WHERE _offset > <from> AND _offset <= <to>')
 
 fresh_counters()
 {
-	sql -c 'CREATE TABLE counts (key text PRIMARY KEY, count bigint NOT NULL) WITH (fillfactor = 85);
-		CREATE TABLE position (position bigint); INSERT INTO position VALUES (0)'
+	case $1 in
+		merge | backlog) sql -o /dev/null -c "SELECT rama.create_pstate('counts', 'map(key: text, count: bigint)')" ;;
+		*) sql -c 'CREATE TABLE counts (key text PRIMARY KEY, count bigint NOT NULL) WITH (fillfactor = 85);
+			CREATE TABLE position (position bigint); INSERT INTO position VALUES (0)' ;;
+	esac
 	case $1 in
 		plain | trigger) sql -c 'CREATE TABLE appended (id bigserial PRIMARY KEY, key text NOT NULL)' ;;
 		pgq) sql -o /dev/null -c "SELECT pgq.register_consumer_at('clicks', 'counter', 1)" ;;
@@ -35,16 +39,28 @@ fresh_counters()
 	SQL
 }
 
-# topology OPTIONS HANDLER: counts all there is
+# topology BATCH_MAX HANDLER: counts all there is
 topology()
 {
-	sql -o /dev/null -c "SELECT rama.create_topology('count_clicks', 'microbatch', 'clicks', options => '$1', $2)"
+	sql -o /dev/null -c "SELECT rama.create_topology('count_clicks', 'microbatch', 'clicks', options => '{\"batch_max\": $1}', $2)"
 	wait_for count_clicks
+}
+
+merge="sql => 'SELECT key, count(*) FROM batch GROUP BY key', target => 'counts', merge => 'sum'"
+
+counters_by_merge()
+{
+	topology $batch_max "$merge"
+}
+
+counters_by_backlog()
+{
+	topology 100000 "$merge"
 }
 
 counters_by_sql()
 {
-	topology "{\"batch_max\": $batch_max}" "sql => '$(printf "$upsert" batch)'"
+	topology $batch_max "sql => '$(printf "$upsert" batch)'"
 }
 
 counters_by_client()
@@ -97,6 +113,9 @@ counters_by_pgq()
 check_counters()
 {
 	[ "$1" = plain ] || check_same counts expected key
+	case $1 in
+		merge | backlog) [ "$(value "SELECT rama.count('counts')")" = "$(value 'SELECT count(*) FROM expected')" ] ;;
+	esac
 	[ "$1" != pgq ] || sql -o /dev/null -c "SELECT pgq.unregister_consumer('clicks', 'counter')"
 	sql -c 'DROP TABLE IF EXISTS counts, position, appended, count_clicks CASCADE' -c 'DROP FUNCTION IF EXISTS count_appended' 2>/dev/null
 }
@@ -112,7 +131,7 @@ have_pgq()
 		dpkg-deb -x "$package"_*.deb "$RAMA_WORK/pg") >/dev/null 2>&1
 }
 
-contenders=(sql client plain trigger)
+contenders=(merge sql client backlog plain trigger)
 if have_pgq; then
 	fill_queue
 	contenders+=(pgq)
@@ -123,15 +142,24 @@ contest counters "${contenders[@]}"
 
 # What the trigger costs is what it adds to the plain INSERT.
 trigger=$(calc "$(median "$RAMA_WORK/counters.cpu.trigger") - $(median "$RAMA_WORK/counters.cpu.plain")" 6)
-row 'count 1M zipf events, sql handler' 'events/CPU s' "$(rate counters cpu sql $events)" \
-	"$(rate counters cpu client $events)" 'client loop' '>= 1' higher
-row 'count 1M zipf events, sql handler' 'events/s' "$(rate counters wall sql $events)" \
-	"$(rate counters wall client $events)" 'client loop' '-' higher
+for how in merge sql; do
+	if [ $how = merge ]; then name='target/merge' target='>= 1.5'; else name='sql handler' target='>= 1'; fi
+	name="count 1M zipf events, $name"
+	row "$name" 'events/CPU s' "$(rate counters cpu $how $events)" "$(rate counters cpu client $events)" \
+		'client loop' "$target" higher
+	row "$name" 'events/s' "$(rate counters wall $how $events)" "$(rate counters wall client $events)" \
+		'client loop' '-' higher
+done
 if [ -e "$RAMA_WORK/counters.cpu.pgq" ]; then
-	row 'count 1M zipf events, sql handler' 'events/CPU s' "$(rate counters cpu sql $events)" \
+	row 'count 1M zipf events, target/merge' 'events/CPU s' "$(rate counters cpu merge $events)" \
 		"$(rate counters cpu pgq $events)" 'PgQ consumer' '-' higher
 	sql -o /dev/null -c "SELECT pgq.drop_queue('clicks', true)" -c 'DROP EXTENSION pgq CASCADE' 2>/dev/null
 fi
-row 'count 1M zipf events, sql handler' 'events/CPU s' "$(rate counters cpu sql $events)" \
+row 'count 1M zipf events, target/merge' 'events/CPU s' "$(rate counters cpu merge $events)" \
 	"$(calc "$events / $trigger" 6)" 'statement trigger' '-' higher
+for unit in cpu wall; do
+	if [ $unit = wall ]; then name='events/s' target='own >= 1000000'; else name='events/CPU s' target=-; fi
+	row 'catching up 1M events, target/merge' "$name" "$(rate counters $unit backlog $events)" \
+		"$(rate counters $unit client $events)" 'client loop of 10k' "$target" higher
+done
 sql -c 'DROP TABLE clicks, expected'
