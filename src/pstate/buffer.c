@@ -19,6 +19,7 @@
 #include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "pstate/buffer.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -255,6 +256,17 @@ same_columns(RamaTableBuffer *buffer, RamaTable *table)
 	return true;
 }
 
+/* Has the table never had a row, or none since it was truncated? */
+static bool
+is_empty(RamaTable *table)
+{
+	Relation	heap = table_open(table->relid, NoLock);
+	bool		empty = RelationGetNumberOfBlocks(heap) == 0;
+
+	table_close(heap, NoLock);
+	return empty;
+}
+
 static void
 init_columns(RamaTableBuffer *buffer, RamaTable *table)
 {
@@ -281,6 +293,7 @@ init_columns(RamaTableBuffer *buffer, RamaTable *table)
 		buffer->hashable &= init_key(buffer, &buffer->keys[i], &table->keys[i]);
 	buffer->rows = rowhash_create(buffer->context, 16, buffer);
 	MemoryContextSwitchTo(old);
+	buffer->complete = is_empty(table);
 }
 
 /*
@@ -654,33 +667,73 @@ load_row(RamaTableBuffer *buffer, RamaBufferedRow *row)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/* Space for a copy of a key that is not passed by value, plain and inline */
+static Size
+key_space(RamaTableBuffer *buffer, int column, Datum *key)
+{
+	if (buffer->byval[column])
+		return 0;
+	if (buffer->len[column] == -1)
+		*key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(*key));
+	return MAXALIGN(datumGetSize(*key, false, buffer->len[column]));
+}
+
+/* A row of which only the keys are known; they follow its columns. */
 static RamaBufferedRow *
-add_row(RamaTableBuffer *buffer, const Datum *keys, uint32 hash)
+make_row(RamaTableBuffer *buffer, const Datum *given)
 {
 	int			n = buffer->ncolumns;
-	RamaBufferedRow *row = alloc(buffer, offsetof(RamaBufferedRow, values) +
-								 (sizeof(Datum) + sizeof(bool)) * n);
-	Size		before;
-	RowSlot    *slot;
-	bool		found;
+	Size		size = offsetof(RamaBufferedRow, values) +
+		MAXALIGN((sizeof(Datum) + sizeof(bool)) * n);
+	Size		space[RAMA_MAX_KEYS];
+	Datum		keys[RAMA_MAX_KEYS];
+	Size		all_keys = 0;
+	RamaBufferedRow *row;
+	char	   *place;
 
+	for (int i = 0; i < buffer->nkeys; i++)
+	{
+		keys[i] = given[i];
+		space[i] = key_space(buffer, i, &keys[i]);
+		all_keys += space[i];
+	}
+	row = alloc(buffer, size + all_keys);
 	memset(row, 0, offsetof(RamaBufferedRow, values));
 	row->buffer = buffer;
 	row->nulls = (bool *) &row->values[n];
-	before = buffer->bytes;
+	row->long_keys = all_keys > LONG_KEYS;
+	place = (char *) row + size;
 	for (int i = 0; i < buffer->nkeys; i++)
 	{
-		row->values[i] = copy_value(buffer, i, keys[i], false);
 		row->nulls[i] = false;
+		row->values[i] = keys[i];
+		if (buffer->byval[i])
+			continue;
+		memcpy(place, DatumGetPointer(keys[i]), datumGetSize(keys[i], false, buffer->len[i]));
+		row->values[i] = PointerGetDatum(place);
+		place += space[i];
+		if (keys[i] != given[i])
+			pfree(DatumGetPointer(keys[i]));
 	}
-	row->long_keys = buffer->bytes - before > LONG_KEYS;
-	row->state.level = GetCurrentTransactionNestLevel();
-	if (row->state.level > 1)
-		dlist_push_tail(&deep_rows, &row->deep);
+	return row;
+}
+
+static RamaBufferedRow *
+add_row(RamaTableBuffer *buffer, const Datum *keys, uint32 hash)
+{
+	RamaBufferedRow *row = make_row(buffer, keys);
+	RowSlot    *slot;
+	bool		found;
+
 	slot = rowhash_insert_hash(buffer->rows, row->values, hash, &found);
 	slot->keys = row->values;
 	buffer->bytes += SLOT_BYTES;
 	total_bytes += SLOT_BYTES;
+	row->state.level = GetCurrentTransactionNestLevel();
+	if (row->state.level > 1)
+		dlist_push_tail(&deep_rows, &row->deep);
+	if (buffer->complete)
+		row->state.flags = RAMA_ROW_KNOWN;
 	return row;
 }
 
@@ -697,9 +750,8 @@ remove_row(RamaTableBuffer *buffer, RowSlot *slot)
 	set_dirty(buffer, row, false);
 	if (row->state.level > 1)
 		dlist_delete(&row->deep);
-	for (int i = 0; i < buffer->nkeys; i++)
-		free_value(buffer, i, row->values[i], false);
 	release(buffer, row);
+	buffer->complete = false;
 }
 
 /* Remove the rows of all tables that satisfy the condition. */
@@ -899,7 +951,10 @@ rama_buffer_forget(RamaTable *table, const Datum *keys)
 		return;
 	slot = rowhash_lookup_hash(buffer->rows, keys, hash_keys(buffer, keys));
 	if (slot == NULL)
+	{
+		buffer->complete = false;
 		return;
+	}
 	row = row_of(slot);
 	Assert(!(row->state.flags & RAMA_ROW_DIRTY));
 	rama_buffer_touch(buffer, row);

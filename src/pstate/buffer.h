@@ -70,6 +70,7 @@ typedef struct RamaTableBuffer
 	RamaTable  *table;			/* good in the batch "serial" */
 	uint64		serial;			/* the batch that used it last */
 	uint64		generation;		/* of the binding that the rest was made for */
+	bool		complete;		/* a row that is not in memory does not exist */
 	bool		hashable;		/* else its rows are written through */
 	int			nkeys;
 	int			ncolumns;

@@ -8,6 +8,7 @@
 #include "pg_rama.h"
 
 #include "access/heapam.h"
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "pstate/buffer.h"
 #include "storage/bufmgr.h"
@@ -16,25 +17,30 @@
 #include "utils/rel.h"
 #include "utils/sortsupport.h"
 
+/* A row that has a place in the table */
+typedef struct Placed
+{
+	uint64		place;			/* block and offset, to sort by */
+	RamaBufferedRow *row;
+} Placed;
+
 /* The dirty rows of a table, by what has to be done. */
 typedef struct Work
 {
 	int			ndeletes;
 	int			nupdates;
 	int			ninserts;
-	RamaBufferedRow **deletes;
-	RamaBufferedRow **updates;
+	Placed	   *deletes;
+	Placed	   *updates;
 	RamaBufferedRow **inserts;
 } Work;
 
-static int
-compare_tids(const void *a, const void *b)
-{
-	RamaBufferedRow *const *x = a;
-	RamaBufferedRow *const *y = b;
-
-	return ItemPointerCompare(&(*x)->state.tid, &(*y)->state.tid);
-}
+#define ST_SORT sort_by_place
+#define ST_ELEMENT_TYPE Placed
+#define ST_COMPARE(a, b) ((a)->place < (b)->place ? -1 : (a)->place > (b)->place)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 static int
 compare_keys(const void *a, const void *b, void *arg)
@@ -75,16 +81,26 @@ sort_by_keys(RamaTableBuffer *buffer, RamaBufferedRow **rows, int nrows)
 	qsort_arg(rows, nrows, sizeof(RamaBufferedRow *), compare_keys, keys);
 }
 
+static Placed
+placed(RamaBufferedRow *row)
+{
+	const ItemPointerData *tid = &row->state.tid;
+
+	return (Placed)
+	{
+		(uint64) ItemPointerGetBlockNumber(tid) << 16 | ItemPointerGetOffsetNumber(tid), row
+	};
+}
+
 static void
 collect(RamaTableBuffer *buffer, Work *work)
 {
-	RamaBufferedRow **rows = palloc_array(RamaBufferedRow *, buffer->ndirty * 3);
 	dlist_iter	it;
 
 	memset(work, 0, sizeof(*work));
-	work->deletes = rows;
-	work->updates = rows + buffer->ndirty;
-	work->inserts = rows + buffer->ndirty * 2;
+	work->deletes = palloc_array(Placed, buffer->ndirty);
+	work->updates = palloc_array(Placed, buffer->ndirty);
+	work->inserts = palloc_array(RamaBufferedRow *, buffer->ndirty);
 	dlist_foreach(it, &buffer->dirty)
 	{
 		RamaBufferedRow *row = dlist_container(RamaBufferedRow, dirty, it.cur);
@@ -92,31 +108,49 @@ collect(RamaTableBuffer *buffer, Work *work)
 		if (!(row->state.flags & RAMA_ROW_STORED))
 			work->inserts[work->ninserts++] = row;
 		else if (row->state.flags & RAMA_ROW_EXISTS)
-			work->updates[work->nupdates++] = row;
+			work->updates[work->nupdates++] = placed(row);
 		else
-			work->deletes[work->ndeletes++] = row;
+			work->deletes[work->ndeletes++] = placed(row);
 	}
-	qsort(work->deletes, work->ndeletes, sizeof(RamaBufferedRow *), compare_tids);
-	qsort(work->updates, work->nupdates, sizeof(RamaBufferedRow *), compare_tids);
+	sort_by_place(work->deletes, work->ndeletes);
+	sort_by_place(work->updates, work->nupdates);
 	sort_by_keys(buffer, work->inserts, work->ninserts);
+}
+
+/* How many of these rows are in the block of the first of them? */
+static int
+count_in_block(const Placed *rows, int nrows)
+{
+	int			n = 1;
+
+	while (n < nrows && rows[n].place >> 16 == rows[0].place >> 16)
+		n++;
+	return n;
 }
 
 /*
  * Rows that are found by remembered places are not read through a scan or an
- * index, which would remove dead versions from their pages.
+ * index, which would remove dead versions from their page. Do so if the page
+ * lacks the space for new versions of these rows.
  */
 static void
-prune(Relation heap, RamaBufferedRow *row, BlockNumber *last)
+make_space(Relation heap, const Placed *rows, int nrows)
 {
-	BlockNumber block = ItemPointerGetBlockNumber(&row->state.tid);
-	Buffer		buffer;
+	BlockNumber block = ItemPointerGetBlockNumber(&rows->row->state.tid);
+	TupleDesc	desc = RelationGetDescr(heap);
+	Size		size = 0;
+	Buffer		page;
 
-	if (block == *last || heap->rd_tableam != GetHeapamTableAmRoutine())
+	if (heap->rd_tableam != GetHeapamTableAmRoutine())
 		return;
-	buffer = ReadBuffer(heap, block);
-	heap_page_prune_opt(heap, buffer);
-	ReleaseBuffer(buffer);
-	*last = block;
+	for (int i = 0; i < nrows; i++)
+		size += MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(desc->natts)) +
+			MAXALIGN(heap_compute_data_size(desc, rows[i].row->values, rows[i].row->nulls)) +
+			sizeof(ItemIdData);
+	page = ReadBuffer(heap, block);
+	if (PageGetHeapFreeSpace(BufferGetPage(page)) < size)
+		heap_page_prune_opt(heap, page);
+	ReleaseBuffer(page);
 }
 
 static void
@@ -124,7 +158,7 @@ delete_rows(RamaTableBuffer *buffer, RamaWriter *writer, Work *work)
 {
 	for (int i = 0; i < work->ndeletes; i++)
 	{
-		RamaBufferedRow *row = work->deletes[i];
+		RamaBufferedRow *row = work->deletes[i].row;
 
 		CHECK_FOR_INTERRUPTS();
 		rama_buffer_touch(buffer, row);
@@ -136,15 +170,19 @@ delete_rows(RamaTableBuffer *buffer, RamaWriter *writer, Work *work)
 static void
 update_rows(RamaTableBuffer *buffer, RamaWriter *writer, Work *work)
 {
-	BlockNumber pruned = InvalidBlockNumber;
-
-	for (int i = 0; i < work->nupdates; i++)
+	for (int i = 0, end = 0; i < work->nupdates; i++)
 	{
-		RamaBufferedRow *row = work->updates[i];
+		RamaBufferedRow *row = work->updates[i].row;
 
 		CHECK_FOR_INTERRUPTS();
+		if (i == end)
+		{
+			int			n = count_in_block(&work->updates[i], work->nupdates - i);
+
+			make_space(writer->heap, &work->updates[i], n);
+			end += n;
+		}
 		rama_buffer_touch(buffer, row);
-		prune(writer->heap, row, &pruned);
 		rama_writer_update(writer, &row->state.tid, row->values, row->nulls, true);
 		rama_buffer_stored(buffer, row);
 	}
