@@ -11,6 +11,7 @@
 #include "path/types.h"
 
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(rama_add);
@@ -64,15 +65,64 @@ sum_of(Datum old, bool isnull, Datum amount)
 	return isnull ? amount : DirectFunctionCall2(numeric_add, old, amount);
 }
 
+/* Integers are added as such, with the same result. */
+static bool
+is_integer(Oid type)
+{
+	return type == INT8OID || type == INT4OID || type == INT2OID;
+}
+
+static int64
+to_int64(Datum datum, Oid type)
+{
+	switch (type)
+	{
+		case INT8OID:
+			return DatumGetInt64(datum);
+		case INT4OID:
+			return DatumGetInt32(datum);
+		default:
+			return DatumGetInt16(datum);
+	}
+}
+
+/* A bigint column, and an integer to add. */
+static Datum
+add_integer(const RamaTarget *target, int64 amount)
+{
+	const RamaNode *node = target->node;
+	bool		isnull = false;
+	RamaRow		row;
+	Datum		sum;
+	int64		old = 0;
+	int64		new;
+
+	rama_row_open(&row, node->table, target->keys, false);
+	if (row.found && !row.nulls[node->attno - 1])
+		old = DatumGetInt64(row.values[node->attno - 1]);
+	if (pg_add_s64_overflow(old, amount, &new))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("bigint out of range")));
+	sum = Int64GetDatum(new);
+	rama_row_store(&row, 1, &node->attno, &sum, &isnull);
+	rama_row_close(&row);
+	return NumericGetDatum(int64_to_numeric(new));
+}
+
 /* A column with a number. */
 static Datum
-add_to_row(const RamaTarget *target, Datum amount)
+add_to_row(const RamaTarget *target, const RamaInput *input)
 {
 	const RamaNode *node = target->node;
 	RamaRow		row;
 	Datum		value = (Datum) 0;
 	bool		isnull = true;
+	Datum		amount;
 
+	if (node->type.oid == INT8OID && input->form == RAMA_INPUT_SQL && is_integer(input->type))
+		return add_integer(target, to_int64(input->datum, input->type));
+	amount = input_to_numeric(input);
 	rama_row_open(&row, node->table, target->keys, false);
 	if (row.found)
 	{
@@ -126,7 +176,7 @@ add_to_target(const RamaTarget *target, const RamaInput *input)
 	if (node->kind != RAMA_SCALAR ||
 		rama_type_info(node->type.oid)->category != RAMA_TYPE_NUMBER)
 		not_a_number(rama_shape_name(rama_shape_of_node(node)));
-	return add_to_row(target, input_to_numeric(input));
+	return add_to_row(target, input);
 }
 
 /*

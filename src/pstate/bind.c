@@ -472,6 +472,9 @@ rama_pstate_get(Oid relid)
 
 	if (cache == NULL)
 		init_cache();
+	entry = hash_search(cache, &relid, HASH_FIND, NULL);
+	if (entry && entry->pstate && rama_buffer_in_use(entry->pstate))
+		return entry->pstate;
 	LockRelationOid(relid, AccessShareLock);
 	entry = hash_search(cache, &relid, HASH_FIND, NULL);
 	if (entry && entry->pstate)

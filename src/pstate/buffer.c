@@ -18,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "pstate/buffer.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -417,10 +418,11 @@ rama_buffer_use(RamaPState *pstate)
 	if (serial == 0)
 		return;
 	buffer = find_pstate(pstate->relid);
-	if (buffer && buffer->serial == serial)
-		return;
 	if (buffer == NULL)
 		buffer = add_pstate(pstate);
+	pstate->buffer = buffer;
+	if (buffer->serial == serial)
+		return;
 
 	/* Not the subtransaction's: it may be rolled back. */
 	CurrentResourceOwner = TopTransactionResourceOwner;
@@ -434,7 +436,47 @@ rama_buffer_use(RamaPState *pstate)
 	fit_tables(buffer, pstate);
 	buffer->topology = owned ? batch_topology : InvalidOid;
 	buffer->lock_level = owned ? 1 : GetCurrentTransactionNestLevel();
+	buffer->allowed = ACL_NO_RIGHTS;
 	buffer->serial = serial;
+}
+
+/*
+ * rama_buffer_in_use() -- Does the running batch hold the locks of the PState
+ * and of its tables?
+ */
+bool
+rama_buffer_in_use(const RamaPState *pstate)
+{
+	return serial != 0 && pstate->buffer && pstate->buffer->serial == serial;
+}
+
+/*
+ * rama_buffer_allows() -- Has rama_buffer_allow() been called for these
+ * privileges of the current user, in this batch, and has no table changed since?
+ */
+bool
+rama_buffer_allows(const RamaPState *pstate, AclMode needed)
+{
+	const RamaPStateBuffer *buffer = pstate->buffer;
+
+	return rama_buffer_in_use(pstate) && !buffer->stale &&
+		buffer->user == GetUserId() && (buffer->allowed & needed) == needed;
+}
+
+/*
+ * rama_buffer_allow() -- The current user's privileges have been checked.
+ */
+void
+rama_buffer_allow(RamaPState *pstate, AclMode needed)
+{
+	RamaPStateBuffer *buffer = pstate->buffer;
+
+	if (!rama_buffer_in_use(pstate))
+		return;
+	if (buffer->user != GetUserId())
+		buffer->allowed = ACL_NO_RIGHTS;
+	buffer->user = GetUserId();
+	buffer->allowed |= needed;
 }
 
 static RamaTableBuffer *
@@ -478,6 +520,15 @@ bool
 rama_buffer_active(RamaTable *table)
 {
 	return get_buffer(table) != NULL;
+}
+
+/*
+ * rama_buffer_in_batch() -- Does this process run a batch?
+ */
+bool
+rama_buffer_in_batch(void)
+{
+	return serial != 0;
 }
 
 /*

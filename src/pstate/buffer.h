@@ -92,6 +92,8 @@ typedef struct RamaPStateBuffer
 	Oid			topology;		/* the rows in memory are those of the tables */
 	int64		batch;			/* after this batch of this topology */
 	uint64		serial;			/* the batch that uses it now */
+	Oid			user;			/* may in this batch, as far as has been checked, */
+	AclMode		allowed;		/* do this */
 	int			lock_level;		/* nest level that took the PState's lock */
 	bool		stale;			/* a table has changed: forget the rows after the batch */
 	int			ntables;
@@ -99,6 +101,7 @@ typedef struct RamaPStateBuffer
 } RamaPStateBuffer;
 
 /* buffer.c, for flush.c and visible.c */
+extern bool rama_buffer_in_batch(void);
 extern List *rama_buffers_in_use(void);
 extern void rama_buffer_touch(RamaTableBuffer *buffer, RamaBufferedRow *row);
 extern void rama_buffer_stored(RamaTableBuffer *buffer, RamaBufferedRow *row);

@@ -125,6 +125,7 @@ typedef struct RamaPState
 	RamaTable **tables;
 	uint64		generation;		/* of this binding; never used again */
 	int			pins;			/* of rama_pstate_pin() */
+	struct RamaPStateBuffer *buffer;	/* buffer.c's */
 	MemoryContext context;
 } RamaPState;
 
@@ -250,6 +251,9 @@ extern void rama_row_delete(RamaRow *row);
 /* buffer.c: rows that a topology's batch has in memory */
 extern void rama_buffer_begin(Oid topology, int64 batch);
 extern void rama_buffer_use(RamaPState *pstate);
+extern bool rama_buffer_in_use(const RamaPState *pstate);
+extern bool rama_buffer_allows(const RamaPState *pstate, AclMode needed);
+extern void rama_buffer_allow(RamaPState *pstate, AclMode needed);
 extern bool rama_buffer_active(RamaTable *table);
 extern struct RamaBufferedRow *rama_buffer_row(RamaTable *table, const Datum *keys, bool isnew);
 extern void rama_buffer_values(RamaRow *row);

@@ -48,21 +48,18 @@ find_table(List *pstates, Oid relid)
 	return NULL;
 }
 
-/*
- * Flush what the statement reads. A statement with parallel workers may call
- * functions there that read anything, and cannot flush once it has begun.
- */
-static void
-flush_for(QueryDesc *query)
+/* Flush the tables that the plan reads; were there any of this batch's? */
+static bool
+flush_range_table(PlannedStmt *plan)
 {
 	List	   *pstates = rama_buffers_in_use();
 	bool		reads = false;
 	ListCell   *lc;
 
 	if (pstates == NIL)
-		return;
+		return false;
 	/* Not relationOids: constants of type regclass are among them. */
-	foreach(lc, query->plannedstmt->rtable)
+	foreach(lc, plan->rtable)
 	{
 		RangeTblEntry *rte = lfirst(lc);
 		RamaTableBuffer *buffer = NULL;
@@ -74,19 +71,43 @@ flush_for(QueryDesc *query)
 		reads = true;
 		rama_buffer_flush_table(buffer);
 	}
-	if (query->plannedstmt->parallelModeNeeded)
+	/* Functions in parallel workers may read anything. */
+	if (plan->parallelModeNeeded)
 	{
 		reads = true;
 		rama_buffer_flush_all();
 	}
 	list_free(pstates);
+	return reads;
+}
 
-	/* An earlier statement's flush may be newer than the snapshot, too. */
-	if (reads && query->snapshot && IsMVCCSnapshot(query->snapshot) &&
-		query->snapshot->curcid < GetCurrentCommandId(false) && !IsInParallelMode())
+/* Has the plan a table at all? */
+static bool
+reads_tables(PlannedStmt *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->rtable)
+		if (((RangeTblEntry *) lfirst(lc))->rtekind == RTE_RELATION)
+			return true;
+	return plan->parallelModeNeeded;
+}
+
+/*
+ * Flush what the statement reads, and let it see that: also what an earlier
+ * statement's flush wrote may be newer than the snapshot.
+ */
+static void
+flush_for(QueryDesc *query)
+{
+	Snapshot	given = query->snapshot;
+
+	if (!rama_buffer_in_batch() || !reads_tables(query->plannedstmt) ||
+		!flush_range_table(query->plannedstmt))
+		return;
+	if (given && IsMVCCSnapshot(given) &&
+		given->curcid < GetCurrentCommandId(false) && !IsInParallelMode())
 	{
-		Snapshot	given = query->snapshot;
-
 		query->snapshot = see_all(given);
 		UnregisterSnapshot(given);
 	}

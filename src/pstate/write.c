@@ -78,6 +78,8 @@ check_privileges(RamaPState *pstate, AclMode needed)
 void
 rama_pstate_begin_write(RamaPState *pstate, AclMode needed)
 {
+	if (rama_buffer_allows(pstate, needed) && !IsInParallelMode())
+		return;
 	rama_require_primary("a write to a PState");
 	PreventCommandIfReadOnly("a write to a PState");
 	PreventCommandIfParallelMode("a write to a PState");
@@ -87,7 +89,9 @@ rama_pstate_begin_write(RamaPState *pstate, AclMode needed)
 	rama_pstate_lock(pstate->relid);
 	rama_buffer_use(pstate);
 	/* An owner may have been made known while this waited. */
-	rama_pstate_check_writer(rama_pstate_get(pstate->relid));
+	pstate = rama_pstate_get(pstate->relid);
+	rama_pstate_check_writer(pstate);
+	rama_buffer_allow(pstate, needed);
 }
 
 /*
