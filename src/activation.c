@@ -21,6 +21,7 @@
 #include "catalog/indexing.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -81,29 +82,56 @@ table_is_empty(const char *table)
 }
 
 /*
- * rama_stamp_activation() -- Replace the activation row by one that names this
- * cluster and database.
+ * rama_lock_activation() -- Keep others from activating and deactivating, to
+ * the end of the transaction.
  */
 void
-rama_stamp_activation(void)
+rama_lock_activation(void)
+{
+	LockRelationOid(rama_catalog_relid("activation"), ShareRowExclusiveLock);
+}
+
+/*
+ * rama_clear_activation() -- Remove the activation row.
+ */
+void
+rama_clear_activation(void)
 {
 	Relation	rel = table_open(rama_catalog_relid("activation"), ShareRowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	HeapTuple	tuple;
-	Datum		values[Natts_activation];
-	bool		nulls[Natts_activation] = {false};
 
 	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
 		CatalogTupleDelete(rel, &tuple->t_self);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}
 
+/*
+ * rama_stamp_activation() -- Replace the activation row by one that names this
+ * cluster and database.
+ */
+void
+rama_stamp_activation(void)
+{
+	Datum		values[Natts_activation];
+	bool		nulls[Natts_activation] = {false};
+
+	rama_clear_activation();
 	values[Anum_activation_system_identifier - 1] = Int64GetDatum((int64) GetSystemIdentifier());
 	values[Anum_activation_database - 1] = ObjectIdGetDatum(MyDatabaseId);
 	values[Anum_activation_activated_at - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	rama_catalog_insert("activation", values, nulls);
+}
+
+static bool
+has_objects(void)
+{
+	return !table_is_empty("depot") || !table_is_empty("pstate") ||
+		!table_is_empty("topology");
 }
 
 /*
@@ -116,9 +144,20 @@ rama_stamp_activation(void)
 void
 rama_activate_if_first(void)
 {
-	if (!rama_is_active() && table_is_empty("depot") &&
-		table_is_empty("pstate") && table_is_empty("topology"))
+	if (!rama_is_active() && !has_objects())
 		rama_stamp_activation();
+}
+
+/*
+ * rama_deactivate_if_last() -- Called when a depot, a PState or a topology has
+ * been dropped: a database without any is as it was before the first one, so
+ * that a dump can be restored into it.
+ */
+void
+rama_deactivate_if_last(void)
+{
+	if (!has_objects())
+		rama_clear_activation();
 }
 
 /*

@@ -22,6 +22,8 @@
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "commands/extension.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -47,6 +49,32 @@ rama_catalog_relid(const char *name)
 				 errmsg("extension \"pg_rama\" is not installed in this database"),
 				 errhint("Run CREATE EXTENSION pg_rama.")));
 	return relid;
+}
+
+/*
+ * rama_catalog_try_lock() -- Lock the tables that describe depots and
+ * topologies for reading, to the end of the transaction, without waiting for
+ * DDL on the extension. False if one is not to be had.
+ *
+ * *exists tells whether the extension is installed at all. For background
+ * processes: who waits for a DROP EXTENSION gets an error when it commits.
+ */
+bool
+rama_catalog_try_lock(bool *exists)
+{
+	static const char *const tables[] = {"activation", "depot", "topology", "source"};
+	Oid			nspid = get_namespace_oid(RAMA_SCHEMA, true);
+
+	*exists = OidIsValid(nspid) && OidIsValid(get_extension_oid("pg_rama", true));
+	for (int i = 0; *exists && i < (int) lengthof(tables); i++)
+	{
+		Oid			relid = get_relname_relid(tables[i], nspid);
+
+		if (!OidIsValid(relid) || !ConditionalLockRelationOid(relid, AccessShareLock) ||
+			!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+			return false;
+	}
+	return true;
 }
 
 /*

@@ -97,6 +97,8 @@ rama_on_ddl_command_end(PG_FUNCTION_ARGS)
 Datum
 rama_on_sql_drop(PG_FUNCTION_ARGS)
 {
+	bool		ours = false;
+
 	(void) event_trigger_data(fcinfo);
 
 	SPI_connect();
@@ -115,10 +117,12 @@ rama_on_sql_drop(PG_FUNCTION_ARGS)
 			rama_depot_column_dropped(relid);
 			continue;
 		}
-		rama_topology_dropped(relid);
-		rama_depot_dropped(relid);
-		rama_pstate_dropped(relid);
+		ours |= rama_topology_dropped(relid);
+		ours |= rama_depot_dropped(relid);
+		ours |= rama_pstate_dropped(relid);
 	}
 	SPI_finish();
+	if (ours)
+		rama_deactivate_if_last();
 	PG_RETURN_NULL();
 }

@@ -16,6 +16,7 @@ int			rama_workers = 4;
 int			rama_poll_interval = 5000;
 int			rama_max_value_elements = 10000;
 int			rama_batch_memory = 65536;
+char	   *rama_dump_modules = NULL;
 
 /*
  * rama_define_gucs() -- Define the settings. Called once, by _PG_init.
@@ -48,5 +49,10 @@ rama_define_gucs(void)
 							"When a batch has changed more, it is written to the tables early; up to half of it stays for the next batches.",
 							&rama_batch_memory, 65536, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomStringVariable("pg_rama.dump_modules",
+							   "Modules whose definitions pg_dump finds, as a list of schemas.",
+							   "Empty: all. To be set by PGOPTIONS for pg_dump --schema.",
+							   &rama_dump_modules, "",
+							   PGC_USERSET, GUC_LIST_INPUT, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pg_rama");
 }

@@ -29,6 +29,7 @@ extern int	rama_workers;
 extern int	rama_poll_interval;
 extern int	rama_max_value_elements;
 extern int	rama_batch_memory;
+extern char *rama_dump_modules;
 
 /* pg_rama.c */
 extern bool rama_preloaded;
@@ -40,6 +41,7 @@ extern void rama_define_gucs(void);
 
 /* catalog.c: the tables of schema rama, by C and without privilege checks */
 extern Oid	rama_catalog_relid(const char *name);
+extern bool rama_catalog_try_lock(bool *exists);
 extern HeapTuple rama_catalog_fetch(const char *table, Oid key, TupleDesc *desc);
 extern List *rama_catalog_fetch_all(const char *table, AttrNumber attno, Oid key,
 									TupleDesc *desc);
@@ -62,6 +64,9 @@ extern void rama_hot_update(Relation rel, Oid key, ItemPointer tid, HeapTuple tu
 /* activation.c */
 extern bool rama_is_active(void);
 extern void rama_activate_if_first(void);
+extern void rama_deactivate_if_last(void);
+extern void rama_lock_activation(void);
+extern void rama_clear_activation(void);
 extern void rama_stamp_activation(void);
 
 /* names.c: of relations, for messages and for DDL text */

@@ -19,13 +19,16 @@
 #include "utils/syscache.h"
 
 /*
- * rama_depot_dropped() -- Event trigger sql_drop: forget a depot.
+ * rama_depot_dropped() -- Event trigger sql_drop: forget a depot. False if the
+ * relation was none.
  */
-void
+bool
 rama_depot_dropped(Oid relid)
 {
-	if (rama_catalog_delete("depot", 1, relid) > 0)
-		rama_catalog_changed(relid);
+	if (rama_catalog_delete("depot", 1, relid) == 0)
+		return false;
+	rama_catalog_changed(relid);
+	return true;
 }
 
 /*

@@ -128,7 +128,7 @@ extern FullTransactionId rama_full_xid(TransactionId xid);
 extern bool rama_finished_in_snapshot(FullTransactionId xid, Snapshot snapshot);
 
 /* ddl.c: the event triggers' part for depots */
-extern void rama_depot_dropped(Oid relid);
+extern bool rama_depot_dropped(Oid relid);
 extern void rama_depot_column_dropped(Oid relid);
 extern void rama_depot_check_ddl(Node *parsetree);
 

@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "parser/parse_type.h"
 #include "pstate/pstate.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -292,6 +293,32 @@ rama_pstate_record_dependencies(Oid relid)
 			belong_to(RelationRelationId, table->index, table->relid);
 	}
 	depend_on_types(relid, pstate->root);
+}
+
+/*
+ * rama_pstate_forget_dependencies() -- The opposite, by rama.deactivate():
+ * children and key indexes can be dropped one by one, as pg_restore --clean
+ * does, and as they can be in a restored database.
+ */
+void
+rama_pstate_forget_dependencies(Oid relid)
+{
+	RamaPState *pstate;
+
+	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	pstate = rama_pstate_layout(relid);
+	for (int i = 0; pstate && i < pstate->ntables; i++)
+	{
+		RamaTable  *table = pstate->tables[i];
+		Oid			index = table->nkeys > 0 ? rama_key_index(table) : InvalidOid;
+
+		if (i > 0)
+			deleteDependencyRecordsForSpecific(RelationRelationId, table->relid, DEPENDENCY_INTERNAL,
+											   RelationRelationId, relid);
+		if (OidIsValid(index))
+			deleteDependencyRecordsForSpecific(RelationRelationId, index, DEPENDENCY_INTERNAL,
+											   RelationRelationId, table->relid);
+	}
 }
 
 /* The PState of that name with if_not_exists, or InvalidOid. */

@@ -60,9 +60,10 @@ drop_children(Oid root)
  * rama_pstate_dropped() -- Event trigger sql_drop: a relation was dropped.
  *
  * The root's catalog rows and children go with it. A child without its root
- * cannot be dropped (2BP01).
+ * cannot be dropped (2BP01), but in an inactive database: pg_restore --clean
+ * drops one by one. False if the relation was no root.
  */
-void
+bool
 rama_pstate_dropped(Oid relid)
 {
 	TupleDesc	desc;
@@ -76,18 +77,19 @@ rama_pstate_dropped(Oid relid)
 		rama_catalog_delete("pstate_version", 1, relid);
 		drop_children(relid);
 		rama_catalog_changed(relid);
-		return;
+		return true;
 	}
 	row = rama_catalog_fetch("pstate_child", relid, &desc);
 	if (row == NULL)
-		return;
+		return false;
 	root = DatumGetObjectId(heap_getattr(row, Anum_pstate_child_pstate, desc, &isnull));
-	if (get_rel_relkind(root) != '\0')
+	if (get_rel_relkind(root) != '\0' && rama_is_active())
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("cannot drop a table of PState \"%s\" alone", rama_relation_name(root)),
 				 errhint("Use rama.drop_pstate to drop the whole PState.")));
 	rama_catalog_delete("pstate_child", Anum_pstate_child_child, relid);
+	return false;
 }
 
 static Form_pg_class

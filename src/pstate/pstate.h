@@ -178,6 +178,7 @@ extern Oid	rama_pstate_root_of(Oid relid);
 
 /* create.c */
 extern void rama_pstate_record_dependencies(Oid relid);
+extern void rama_pstate_forget_dependencies(Oid relid);
 
 /* bind.c: the schema tree over its tables, kept per session, made anew after
  * an invalidation of any of its relations or of its catalog rows. The result
@@ -297,7 +298,7 @@ extern bool rama_row_remove(RamaTable *table, const Datum *keys);
 extern void rama_collection_clear(RamaNode *node, const Datum *keys, bool exists);
 
 /* ddl.c: the event triggers' part for PStates */
-extern void rama_pstate_dropped(Oid relid);
+extern bool rama_pstate_dropped(Oid relid);
 extern bool rama_pstate_concerned(Node *parsetree);
 extern void rama_pstate_altered(Oid classid, Oid objid);
 extern void rama_pstate_trigger_dropped(DropStmt *stmt);

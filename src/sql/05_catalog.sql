@@ -9,6 +9,16 @@ CREATE TABLE rama.activation (
 COMMENT ON TABLE rama.activation IS
 'The cluster and database in which topologies may run. Not dumped: a restored copy stays inactive until rama.activate().';
 
+CREATE FUNCTION rama.is_dumped(relation regclass) RETURNS boolean
+AS 'MODULE_PATHNAME', 'rama_is_dumped' LANGUAGE C STRICT STABLE;
+COMMENT ON FUNCTION rama.is_dumped(regclass) IS
+'Does pg_dump take the rows of the catalog about this relation along? All, or those of the schemas that the setting pg_rama.dump_modules lists.';
+
+CREATE FUNCTION rama.guard_catalog() RETURNS trigger
+AS 'MODULE_PATHNAME', 'rama_guard_catalog' LANGUAGE C;
+COMMENT ON FUNCTION rama.guard_catalog() IS
+'Trigger function: refuses (55000) to load rows of the catalog by hand into an active database: see rama.deactivate().';
+
 CREATE TABLE rama.depot (
 	depot regclass PRIMARY KEY,
 	sequence regclass NOT NULL UNIQUE,
@@ -18,7 +28,8 @@ CREATE TABLE rama.depot (
 );
 COMMENT ON TABLE rama.depot IS 'Catalog of depots; see the view rama.depots.';
 COMMENT ON COLUMN rama.depot.floor IS 'The last offset when the database was activated: up to here "_xid" may be of another cluster.';
-SELECT pg_catalog.pg_extension_config_dump('rama.depot', '');
+SELECT pg_catalog.pg_extension_config_dump('rama.depot', 'WHERE rama.is_dumped(depot)');
+CREATE TRIGGER guard_catalog BEFORE INSERT ON rama.depot FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_catalog();
 
 CREATE TABLE rama.pstate (
 	pstate regclass PRIMARY KEY,
@@ -31,7 +42,8 @@ COMMENT ON TABLE rama.pstate IS 'Catalog of PStates; see the view rama.pstates.'
 COMMENT ON COLUMN rama.pstate.types IS
 'The types that the schema names, in its order: their names in the schema may be those of the time of creation.';
 COMMENT ON COLUMN rama.pstate.topology IS 'The only writer, or NULL for a PState without owner.';
-SELECT pg_catalog.pg_extension_config_dump('rama.pstate', '');
+SELECT pg_catalog.pg_extension_config_dump('rama.pstate', 'WHERE rama.is_dumped(pstate)');
+CREATE TRIGGER guard_catalog BEFORE INSERT ON rama.pstate FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_catalog();
 
 CREATE TABLE rama.pstate_child (
 	child regclass PRIMARY KEY,
@@ -40,7 +52,8 @@ CREATE TABLE rama.pstate_child (
 );
 COMMENT ON TABLE rama.pstate_child IS
 'The tables of subindexed collections below the root table of a PState, in the order of the schema.';
-SELECT pg_catalog.pg_extension_config_dump('rama.pstate_child', '');
+SELECT pg_catalog.pg_extension_config_dump('rama.pstate_child', 'WHERE rama.is_dumped(child)');
+CREATE TRIGGER guard_catalog BEFORE INSERT ON rama.pstate_child FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_catalog();
 
 CREATE TABLE rama.pstate_version (
 	pstate regclass PRIMARY KEY,
@@ -49,7 +62,8 @@ CREATE TABLE rama.pstate_version (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE rama.pstate_version IS
 'One row per PState: the number of transactions that changed it, and the number of entries of its outermost collection.';
-SELECT pg_catalog.pg_extension_config_dump('rama.pstate_version', '');
+SELECT pg_catalog.pg_extension_config_dump('rama.pstate_version', 'WHERE rama.is_dumped(pstate)');
+CREATE TRIGGER guard_catalog BEFORE INSERT ON rama.pstate_version FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_catalog();
 
 CREATE TABLE rama.topology (
 	topology regclass PRIMARY KEY,
@@ -59,7 +73,8 @@ CREATE TABLE rama.topology (
 	paused boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE rama.topology IS 'Catalog of topologies; see the view rama.topologies.';
-SELECT pg_catalog.pg_extension_config_dump('rama.topology', '');
+SELECT pg_catalog.pg_extension_config_dump('rama.topology', 'WHERE rama.is_dumped(topology)');
+CREATE TRIGGER guard_catalog BEFORE INSERT ON rama.topology FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_catalog();
 
 CREATE TABLE rama.source (
 	topology regclass NOT NULL,
@@ -78,4 +93,5 @@ COMMENT ON TABLE rama.source IS 'The depots that a topology reads, in the order 
 COMMENT ON COLUMN rama.source.target IS
 'The table of a PState into which the rows of "sql" are merged, or NULL.';
 COMMENT ON COLUMN rama.source.merge IS 'The aggregators that merge them.';
-SELECT pg_catalog.pg_extension_config_dump('rama.source', '');
+SELECT pg_catalog.pg_extension_config_dump('rama.source', 'WHERE rama.is_dumped(topology)');
+CREATE TRIGGER guard_catalog BEFORE INSERT ON rama.source FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_catalog();

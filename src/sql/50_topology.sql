@@ -48,4 +48,9 @@ COMMENT ON FUNCTION rama.batch_id() IS
 CREATE FUNCTION rama.activate() RETURNS void
 AS 'MODULE_PATHNAME', 'rama_activate' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION rama.activate() IS
-'Lets the topologies of a restored or copied database run. For the database''s owner and superusers.';
+'Lets the topologies of a restored or copied database run: each goes on where its progress says. Waits for open transactions that append to depots. For the database''s owner and superusers. Errors: 55000 what was restored is not complete, or the sequence of a depot is behind its events; 42883 a handler function is missing; 42501 not the owner; 25006 on a standby.';
+
+CREATE FUNCTION rama.deactivate() RETURNS void
+AS 'MODULE_PATHNAME', 'rama_deactivate' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION rama.deactivate() IS
+'Lets no topology of this database run before rama.activate(), so that a dump can be restored into it beside what is there. Waits for running batches. For the database''s owner and superusers. Errors: 42501 not the owner; 25006 on a standby; 55000 in a handler.';

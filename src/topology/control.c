@@ -1,21 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * control.c
- *	  pause, resume, drop_topology, activate, and what a drop leaves to do.
+ *	  pause, resume, drop_topology, and what a drop leaves to do.
  *
  *-------------------------------------------------------------------------
  */
 #include "topology/topology.h"
 
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_database.h"
-#include "commands/dbcommands.h"
 #include "commands/trigger.h"
-#include "depot/depot.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "pstate/pstate.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
@@ -24,7 +19,6 @@
 PG_FUNCTION_INFO_V1(rama_pause);
 PG_FUNCTION_INFO_V1(rama_resume);
 PG_FUNCTION_INFO_V1(rama_drop_topology);
-PG_FUNCTION_INFO_V1(rama_activate);
 PG_FUNCTION_INFO_V1(rama_guard_topology);
 
 /*
@@ -96,9 +90,10 @@ rama_drop_topology(PG_FUNCTION_ARGS)
 
 /*
  * rama_topology_dropped() -- A relation is gone: if it was a topology, remove
- * its catalog rows; the PStates that it wrote have no writer now.
+ * its catalog rows; the PStates that it wrote have no writer now. False if it
+ * was none.
  */
-void
+bool
 rama_topology_dropped(Oid relid)
 {
 	static const int attno = 3; /* rama.pstate.topology */
@@ -107,7 +102,7 @@ rama_topology_dropped(Oid relid)
 	List	   *pstates;
 
 	if (tuple == NULL)
-		return;
+		return false;
 	pstates = rama_catalog_fetch_all("pstate", attno, relid, &desc);
 	for (int i = 0; i < list_length(pstates); i++)
 	{
@@ -122,72 +117,7 @@ rama_topology_dropped(Oid relid)
 	rama_catalog_delete("source", 1, relid);
 	rama_catalog_delete("topology", 1, relid);
 	rama_wake_catalog_at_commit();
-}
-
-/*
- * What another cluster left pending is finished by definition: it becomes a
- * drain that ends at the position.
- */
-static void
-adopt_progress(Oid relid)
-{
-	RamaTopology *topology;
-	RamaTopologyState state;
-
-	rama_topology_lock(relid);
-	topology = rama_topology_load(relid, CurrentMemoryContext);
-	if (topology == NULL)
-		return;
-	rama_state_read(relid, &state);
-	for (int i = 0; i < state.nsources; i++)
-	{
-		RamaProgress *progress = &state.progress[i];
-
-		for (int j = 0; j < progress->npending; j++)
-		{
-			progress->pending[j].foreign = true;
-			progress->pending[j].high = Min(progress->pending[j].high, progress->position);
-		}
-	}
-	state.attempts = 0;
-	state.retry_at = 0;
-	rama_state_write(relid, &state);
-	rama_topology_record_dependencies(relid);
-	rama_topology_free(topology);
-	rama_catalog_changed(relid);
-}
-
-/*
- * rama_activate() -- Let the topologies of a restored or copied database run.
- *
- * Superusers and owners of the database. Checks each topology, turns what
- * was pending in the other cluster into what is to be read once more, records
- * the dependencies that a dump does not carry, and stamps the database.
- */
-Datum
-rama_activate(PG_FUNCTION_ARGS)
-{
-	ListCell   *lc;
-
-	rama_require_primary("rama.activate()");
-	if (!object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_DATABASE,
-					   get_database_name(MyDatabaseId));
-	if (rama_is_active())
-	{
-		ereport(NOTICE,
-				(errmsg("topologies are active in this database already")));
-		PG_RETURN_VOID();
-	}
-	foreach(lc, rama_catalog_relations("depot"))
-		rama_depot_adopt(lfirst_oid(lc));
-	foreach(lc, rama_catalog_relations("pstate"))
-		rama_pstate_record_dependencies(lfirst_oid(lc));
-	foreach(lc, rama_catalog_relations("topology"))
-		adopt_progress(lfirst_oid(lc));
-	rama_stamp_activation();
-	rama_wake_catalog_at_commit();
-	PG_RETURN_VOID();
+	return true;
 }
 
 /*

@@ -173,6 +173,6 @@ extern void rama_topology_check_ddl(Node *parsetree);
 extern void rama_topology_renamed(Node *parsetree);
 
 /* control.c */
-extern void rama_topology_dropped(Oid relid);
+extern bool rama_topology_dropped(Oid relid);
 
 #endif							/* RAMA_TOPOLOGY_H */

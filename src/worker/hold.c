@@ -382,7 +382,8 @@ end_hold(int code, Datum arg)
 }
 
 /*
- * Forget a database that has been dropped.
+ * Forget a database that has been dropped, and the hold: no scout is to be
+ * sent there any more.
  */
 static void
 forget_database(Oid database)
@@ -398,22 +399,29 @@ forget_database(Oid database)
 }
 
 /*
- * May the statement have given topologies to another owner? Their new group
- * may have no worker that would notice.
+ * May the statement be about to give topologies to another owner? Their new
+ * group may have no worker that would notice. Restores change the owners of
+ * all tables, one by one: those must not send a scout each.
  */
 static bool
 changes_owner(Node *parsetree)
 {
+	AlterTableStmt *stmt = (AlterTableStmt *) parsetree;
+	bool		changes = false;
 	ListCell   *lc;
+	Oid			relid;
 
 	if (IsA(parsetree, ReassignOwnedStmt))
 		return true;
 	if (!IsA(parsetree, AlterTableStmt))
 		return false;
-	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
-		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
-			return true;
-	return false;
+	foreach(lc, stmt->cmds)
+		changes |= lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner;
+	if (!changes || !IsTransactionState() ||
+		!OidIsValid(get_extension_oid("pg_rama", true)))
+		return false;
+	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	return OidIsValid(relid) && rama_is_topology(relid);
 }
 
 static void
@@ -436,6 +444,7 @@ run_held(const HoldTarget *target, PlannedStmt *pstmt, const char *queryString,
 		 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	Datum		database = ObjectIdGetDatum(target->database);
+	bool		drops = IsA(pstmt->utilityStmt, DropdbStmt);
 
 	change_holds(target->database, +1);
 	PG_ENSURE_ERROR_CLEANUP(end_hold, database);
@@ -444,7 +453,10 @@ run_held(const HoldTarget *target, PlannedStmt *pstmt, const char *queryString,
 		run(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_hold, database);
-	end_hold(0, database);
+	if (drops)
+		forget_database(target->database);
+	else
+		end_hold(0, database);
 }
 
 static void
@@ -454,7 +466,6 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 {
 	/* The statement may be freed when it has run: a ROLLBACK, for one. */
 	Node	   *parsetree = pstmt->utilityStmt;
-	bool		drops_database = IsA(parsetree, DropdbStmt);
 	bool		new_owner = rama_shared && changes_owner(parsetree);
 	bool		commits_prepared = rama_shared && IsA(parsetree, TransactionStmt) &&
 		((TransactionStmt *) parsetree)->kind == TRANS_STMT_COMMIT_PREPARED;
@@ -471,9 +482,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	if (pushed)
 		PopActiveSnapshot();
 
-	if (target.kind == HOLD_END && drops_database)
-		forget_database(target.database);
-	else if (target.kind == HOLD_CANCEL || new_owner)
+	if (target.kind == HOLD_CANCEL || new_owner)
 		rama_wake_catalog_at_commit();
 	/* Whose events are now committed is not known here. */
 	else if (commits_prepared)

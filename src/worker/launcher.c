@@ -204,9 +204,23 @@ reap(void)
 	}
 }
 
+/* Is a scout on its way, or at work, in a database? The caller holds the lock. */
+static bool
+has_scout(Oid database)
+{
+	for (int i = 0; i < RAMA_MAX_SLOTS; i++)
+	{
+		RamaSlot   *slot = &rama_shared->slots[i];
+
+		if (slot->inuse && slot->database == database && !OidIsValid(slot->owner))
+			return true;
+	}
+	return false;
+}
+
 /*
- * A scout for every database whose catalog has changed, one at a time each.
- * Returns when to look again.
+ * A scout for every database whose catalog has changed, one at a time each:
+ * the exit of one wakes us. Returns when to look again.
  */
 static TimestampTz
 send_scouts(TimestampTz now)
@@ -219,12 +233,14 @@ send_scouts(TimestampTz now)
 		Oid			database = InvalidOid;
 
 		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
-		if (OidIsValid(entry->oid) && entry->dirty && entry->holds == 0)
+		if (OidIsValid(entry->oid) && entry->dirty && entry->holds == 0 &&
+			!has_scout(entry->oid))
 		{
 			if (entry->retry_at <= now)
 			{
 				database = entry->oid;
 				entry->dirty = false;
+				entry->no_place = false;
 			}
 			else
 				next = Min(next, entry->retry_at);
@@ -236,6 +252,7 @@ send_scouts(TimestampTz now)
 		if (entry->oid == database)
 		{
 			entry->dirty = true;
+			entry->no_place = true;
 			entry->retry_at = TimestampTzPlusMilliseconds(now, RAMA_RETRY_MS);
 			next = Min(next, entry->retry_at);
 		}
@@ -245,8 +262,8 @@ send_scouts(TimestampTz now)
 }
 
 /*
- * Is there a database into which no scout could be sent? The next free place
- * is for that one.
+ * Is there a database for which there was no place for a scout? The next free
+ * one is for that.
  */
 static bool
 scout_waits(void)
@@ -258,7 +275,7 @@ scout_waits(void)
 	{
 		RamaDatabase *entry = &rama_shared->databases[i];
 
-		result |= OidIsValid(entry->oid) && entry->dirty && entry->holds == 0;
+		result |= OidIsValid(entry->oid) && entry->no_place && entry->holds == 0;
 	}
 	LWLockRelease(rama_shared->lock);
 	return result;

@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/timestamp.h"
 
 /* What the current transaction's commit has to tell. */
 static uint64 appended_depots = 0;
@@ -86,6 +87,25 @@ mark_dirty(Oid database)
 		rama_shared->rescan = true;
 	LWLockRelease(rama_shared->lock);
 	rama_wake_launcher();
+}
+
+/*
+ * rama_scout_again() -- The database's catalog could not be read: send
+ * another scout after a while.
+ */
+void
+rama_scout_again(Oid database)
+{
+	RamaDatabase *entry;
+
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	entry = rama_database_slot(database, false);
+	if (entry)
+	{
+		entry->dirty = true;
+		entry->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RAMA_RETRY_MS);
+	}
+	LWLockRelease(rama_shared->lock);
 }
 
 /*

@@ -12,8 +12,6 @@
 
 #include "access/xact.h"
 #include "commands/dbcommands.h"
-#include "commands/extension.h"
-#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -56,7 +54,7 @@ static void attach(Datum arg, pqsigfunc on_interrupt);
 static void relcache_callback(Datum arg, Oid relid);
 static void wait_for_work(TimestampTz next);
 static void clear_group(void);
-static void reload_duties(void);
+static bool reload_duties(void);
 static bool run_duties(TimestampTz *next);
 static bool is_due(Duty *duty, TimestampTz now, TimestampTz *next);
 static void run_duty(Duty *duty, TimestampTz now);
@@ -75,7 +73,7 @@ rama_worker_main(Datum arg)
 	pgstat_report_appname("pg_rama");
 	clear_group();
 
-	reload_duties();
+	pg_atomic_write_u32(&my_slot->reload, 1);
 	for (;;)
 	{
 		TimestampTz next = DT_NOEND;
@@ -90,8 +88,13 @@ rama_worker_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		if (pg_atomic_exchange_u32(&my_slot->reload, 0) != 0)
-			reload_duties();
+		if (pg_atomic_exchange_u32(&my_slot->reload, 0) != 0 && !reload_duties())
+		{
+			pg_atomic_write_u32(&my_slot->reload, 1);
+			WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					  RAMA_RETRY_MS, PG_WAIT_EXTENSION);
+			continue;
+		}
 		if (nduties == 0)
 			proc_exit(0);
 
@@ -217,33 +220,29 @@ relcache_callback(Datum arg, Oid relid)
 		}
 }
 
-static bool
-extension_is_active(void)
-{
-	return OidIsValid(get_extension_oid("pg_rama", true)) &&
-		OidIsValid(get_namespace_oid(RAMA_SCHEMA, true)) && rama_is_active();
-}
-
 /*
  * All topologies of the database that may run, with memory contexts below
- * parent.
+ * parent. False if DDL on the extension is in the way.
  */
-static List *
-load_topologies(MemoryContext parent)
+static bool
+load_topologies(MemoryContext parent, List **topologies)
 {
-	List	   *result = NIL;
+	bool		exists;
 	ListCell   *lc;
 
-	if (!extension_is_active())
-		return NIL;
+	*topologies = NIL;
+	if (!rama_catalog_try_lock(&exists))
+		return false;
+	if (!exists || !rama_is_active())
+		return true;
 	foreach(lc, rama_catalog_relations("topology"))
 	{
 		RamaTopology *topology = rama_topology_load(lfirst_oid(lc), parent);
 
 		if (topology)
-			result = lappend(result, topology);
+			*topologies = lappend(*topologies, topology);
 	}
-	return result;
+	return true;
 }
 
 static void
@@ -267,9 +266,14 @@ commit_transaction(void)
 void
 rama_scout_main(Datum arg)
 {
+	List	   *topologies;
+
 	attach(arg, SIG_IGN);
 	start_transaction();
-	rama_groups_publish(MyDatabaseId, load_topologies(CurrentMemoryContext));
+	if (load_topologies(CurrentMemoryContext, &topologies))
+		rama_groups_publish(MyDatabaseId, topologies);
+	else
+		rama_scout_again(MyDatabaseId);
 	commit_transaction();
 	proc_exit(0);
 }
@@ -301,9 +305,10 @@ add_duty(RamaTopology *topology)
 
 /*
  * Read the catalog: which topologies are this worker's duty? Here, as
- * everywhere but in a batch, a cancel must not end the worker.
+ * everywhere but in a batch, a cancel must not end the worker. False if it
+ * cannot be read now: then nothing has changed.
  */
-static void
+static bool
 reload_duties(void)
 {
 	Duty	   *old = duties;
@@ -314,7 +319,12 @@ reload_duties(void)
 
 	HOLD_CANCEL_INTERRUPTS();
 	start_transaction();
-	topologies = load_topologies(TopMemoryContext);
+	if (!load_topologies(TopMemoryContext, &topologies))
+	{
+		commit_transaction();
+		RESUME_CANCEL_INTERRUPTS();
+		return false;
+	}
 	nduties = 0;
 	duties = MemoryContextAlloc(TopMemoryContext, sizeof(Duty) * (list_length(topologies) + 1));
 	foreach(lc, topologies)
@@ -341,6 +351,7 @@ reload_duties(void)
 		depots |= duties[i].depots;
 	pg_atomic_write_u64(&my_slot->depots, depots);
 	publish_retries();
+	return true;
 }
 
 /*

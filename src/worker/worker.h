@@ -71,6 +71,7 @@ typedef struct RamaDatabase
 {
 	Oid			oid;			/* InvalidOid: free */
 	bool		dirty;			/* the catalog has changed: send a scout */
+	bool		no_place;		/* there was none for its scout */
 	int			holds;			/* no worker may run: DDL is going on */
 	TimestampTz retry_at;
 } RamaDatabase;
@@ -125,6 +126,7 @@ extern bool rama_database_held(Oid database);
 extern void rama_wake_init(void);
 extern void rama_wake_at_commit(Oid depot);
 extern void rama_wake_catalog_at_commit(void);
+extern void rama_scout_again(Oid database);
 extern void rama_wake_database(Oid database, uint64 depots, bool reload);
 extern void rama_wake_launcher(void);
 

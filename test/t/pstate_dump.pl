@@ -70,8 +70,8 @@ sub fails_is
 	return;
 }
 
-# Before activation: nothing depends, and still no half of a PState stays.
-fails_is('copied', 'DROP TABLE llm_tokens', '2BP01', 'inactive: a child is not dropped alone');
+# Before activation: nothing depends, and still no half of a PState is activated.
+fails_is('copied', 'DROP TABLE llm_tokens; SELECT rama.activate()', '55000', 'inactive: half a PState is not activated');
 $node->safe_psql('copied', q{SET search_path = "my ""own"; DROP TABLE llm});
 is($node->safe_psql('copied', q{SELECT count(*) FROM pg_class WHERE relname ~ '^llm'}), '0',
 	'inactive: children go with their root');
