@@ -15,7 +15,7 @@ our @EXPORT = qw(module_node create_module start_load finish_load append_known
   wait_module module_is_right stands_still progress_of log_is_clean);
 
 my @topologies = qw(see_stream see_small see_large tally_kinds count_writers
-  relay see_relayed);
+  merge_kinds relay see_relayed);
 
 # A server whose sessions find the module.
 sub module_node
@@ -55,6 +55,10 @@ BEGIN
 END $$;
 SELECT rama.create_topology('count_writers', 'stream', 'events', each => 'count_writer', writes => '{writers}');
 
+SELECT rama.create_pstate('merged', 'map(writer: int, map(kind: text, struct(n: bigint, least: bigint, most: bigint, newest: bigint)) subindex)');
+SELECT rama.create_topology('merge_kinds', 'microbatch', 'events', target => 'merged_kind', merge => 'sum, min, max, max',
+	sql => 'SELECT writer, kind, count(*) AS n, min(id) AS least, max(id) AS most, max(_offset) AS newest FROM batch GROUP BY writer, kind');
+
 SELECT rama.create_depot('relayed', 'id bigint');
 CREATE TABLE seen_relayed (at bigint, id bigint);
 SELECT rama.create_topology('relay', 'stream', 'events',
@@ -82,6 +86,10 @@ SELECT 'writers', count(*) FROM counted c FULL JOIN writers w USING (writer)
 UNION ALL
 SELECT 'size of writers', count(*) FROM (SELECT count(*) AS n FROM counted) c
 	WHERE n <> rama.count('writers')
+UNION ALL
+SELECT 'merged', count(*) FROM (SELECT writer, kind, count(*) AS n, min(id) AS least, max(id) AS most, max(_offset) AS newest
+		FROM events GROUP BY writer, kind) e FULL JOIN merged_kind m USING (writer, kind)
+	WHERE (e.n, e.least, e.most, e.newest) IS DISTINCT FROM (m.n, m.least, m.most, m.newest)
 UNION ALL
 SELECT 'by hand', count(*) FROM counted c FULL JOIN by_hand w USING (writer)
 	WHERE (c.n, c.ids) IS DISTINCT FROM (w.n, w.ids)
