@@ -503,6 +503,8 @@ reserve_slot(RamaTopologyKind kind, Oid database, Oid owner)
 		slot->yield = false;
 		pg_atomic_write_u64(&slot->depots, 0);
 		pg_atomic_write_u64(&slot->wanted, 0);
+		pg_atomic_write_u64(&slot->homes, 0);
+		slot->running = InvalidOid;
 		slot->retrying[0] = InvalidOid;
 		pg_atomic_write_u32(&slot->reload, 0);
 		if (pg_atomic_read_u32(&rama_shared->slots_used) <= (uint32) i)

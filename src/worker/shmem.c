@@ -45,6 +45,7 @@ initialize(RamaShared *shared)
 	{
 		pg_atomic_init_u64(&shared->slots[i].depots, 0);
 		pg_atomic_init_u64(&shared->slots[i].wanted, 0);
+		pg_atomic_init_u64(&shared->slots[i].homes, 0);
 		pg_atomic_init_u32(&shared->slots[i].reload, 0);
 	}
 }

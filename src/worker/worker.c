@@ -448,6 +448,15 @@ is_due(Duty *duty, TimestampTz now, TimestampTz *next)
 		}
 		duty->wanted = true;
 	}
+	else if (duty->poll_at > now &&
+			 rama_home_elsewhere(my_slot, topology->relid, now, &due))
+	{
+		/* That worker has been told, too. */
+		duty->wanted = due != 0;
+		duty->not_before = due;
+		*next = Min(*next, due != 0 ? due : duty->poll_at);
+		return false;
+	}
 	if (topology->kind == RAMA_STREAM ||
 		(pg_atomic_fetch_and_u64(&rama_shared->hurry, ~bit) & bit) != 0)
 		return true;
@@ -519,6 +528,7 @@ try_batch(Duty *duty, RamaBatchOutcome *outcome)
 	bool		retries = duty->topology->retry;
 
 	report_activity(duty->topology, "batch");
+	rama_home_run(my_slot, duty->topology->relid);
 	PG_TRY();
 	{
 		*outcome = rama_batch_run(duty->topology);
@@ -543,8 +553,11 @@ try_batch(Duty *duty, RamaBatchOutcome *outcome)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	rama_home_run(my_slot, InvalidOid);
 	if (error == NULL)
 	{
+		if (*outcome == RAMA_BATCH_DONE || *outcome == RAMA_BATCH_FULL)
+			rama_home_claim(my_slot, duty->topology->relid);
 		if (retries != duty->topology->retry)
 			publish_retries();
 		return true;

@@ -62,6 +62,9 @@ typedef struct RamaSlot
 	pg_atomic_uint64 depots;	/* read by appenders without a lock */
 	pg_atomic_uint64 wanted;	/* bits of depots with new events */
 	pg_atomic_uint32 reload;	/* the catalog has changed */
+	pg_atomic_uint64 homes;		/* rama_depot_bit()s of topologies that it ran last */
+	Oid			running;		/* the topology whose batch it runs, or InvalidOid */
+	TimestampTz running_since;
 	Oid			retrying[RAMA_MAX_RETRYING];	/* topologies of which it knows the
 											 * failed attempt; ends by InvalidOid */
 	TimestampTz retrying_since;
@@ -138,6 +141,12 @@ extern PGDLLEXPORT void rama_launcher_main(Datum arg);
 extern PGDLLEXPORT void rama_worker_main(Datum arg);
 extern TimestampTz rama_retried_elsewhere(Oid topology);
 extern PGDLLEXPORT void rama_scout_main(Datum arg);
+
+/* home.c */
+extern void rama_home_run(RamaSlot *slot, Oid topology);
+extern void rama_home_claim(RamaSlot *mine, Oid topology);
+extern bool rama_home_elsewhere(const RamaSlot *mine, Oid topology, TimestampTz now,
+								TimestampTz *recheck);
 
 /* hold.c */
 extern void rama_hold_init(void);
