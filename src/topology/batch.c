@@ -345,6 +345,16 @@ order_sources(SourceBatch **order, int n, int64 turn, int batch_max)
 }
 
 /*
+ * Memory for the events of a source, in kB: as workers are few and work for
+ * everybody, that of maintenance commands. 100k events do not fit into work_mem.
+ */
+static int
+events_memory(void)
+{
+	return Max(work_mem, maintenance_work_mem);
+}
+
+/*
  * Collect the events of the batch: batch_max of them, at most, of all sources
  * together. Sources with a backlog get equal shares, and what the others leave.
  *
@@ -370,7 +380,7 @@ take_events(RamaTopology *topology, RamaTopologyState *state,
 			batch->settled = NULL;
 			continue;
 		}
-		batch->events = tuplestore_begin_heap(true, false, work_mem);
+		batch->events = tuplestore_begin_heap(true, false, events_memory());
 		batch->nevents = rama_settled_scan(batch->settled, batch->rel, share,
 										   take_event, batch);
 		left -= batch->nevents;
