@@ -77,6 +77,14 @@ END $$;
 SELECT rama.remove('counts', 'nobody');
 SELECT version, count FROM rama.pstates WHERE pstate = 'counts'::regclass;
 
+-- what is written below a row that stays as it is, is a version
+SELECT rama.create_pstate('below', 'map(k: text, map(j: int, vector(e: text) subindex) subindex)');
+SELECT rama.put('below', 'a', 1, '["x"]'::jsonb);
+SELECT rama.push('below', 'a', 1, 'y');
+SELECT rama.put('below', 'a', 2, '[]'::jsonb);
+SELECT rama.remove('below', 'a', 1, 0);
+SELECT version, count FROM rama.pstates WHERE pstate = 'below'::regclass;
+
 -- an error in the middle leaves nothing
 SELECT rama.put('counts', 'new', 1), 1 / (SELECT count(*) - 4 FROM counts);
 SELECT rama.count('counts'), rama.get('counts', 'new');

@@ -119,7 +119,10 @@ rama_count_entry(RamaTable *table, const Datum *keys, int64 delta)
 	int64		count = 0;
 
 	if (table->parent)
+	{
+		rama_version_change(table->pstate, 0);
 		return change_count(table, keys, delta);
+	}
 	if (table->node->kind == RAMA_VECTOR)
 		count = rama_version_count(table->pstate, rama_write_snapshot());
 	rama_version_change(table->pstate, table->nkeys > 0 ? delta : 0);
