@@ -221,5 +221,63 @@ CALL batch($$PERFORM rama.put('users', 3, json_build_object('name', 'cy', 'visit
 CALL batch($$FOR i IN 1..10 LOOP PERFORM rama.add('users', 3, 'visits', 1); END LOOP;$$, $$PERFORM rama.add('users', 3, 'visits', 1);$$);
 SELECT visits, length(rama.get('users', 3, 'prefs', 'long')::text) FROM users WHERE id = 3;
 
+-- Keys look as they were given, and stay so: 1.00 is 1.0, and neither is lost.
+CALL batch($$
+	PERFORM rama.put('prices', 1.0, 1), rama.put('prices', 7.00, 1);
+	BEGIN
+		PERFORM rama.remove('prices', 1), rama.put('prices', 1.0000, 5), rama.add('prices', 7.0, 1);
+		RAISE EXCEPTION 'no';
+	EXCEPTION WHEN OTHERS THEN PERFORM buf.say(rama.get('prices'));
+	END;
+	BEGIN
+		PERFORM rama.remove('prices', 7), rama.put('prices', 7.000, 3);
+	EXCEPTION WHEN OTHERS THEN NULL;
+	END;
+	PERFORM buf.say(rama.get('prices', 2.0));
+	PERFORM rama.put('prices', 2.00, 2);
+$$);
+SELECT heard();
+SELECT * FROM prices WHERE price < 10 ORDER BY price;
+CALL batch($$PERFORM rama.remove('prices', 7), rama.add('prices', 2, 1), rama.add('prices', 1, 1);$$,
+	$$PERFORM rama.put('prices', 7.0, 4), rama.remove('prices', 2), rama.put('prices', 2.0, 9);$$);
+SELECT * FROM prices WHERE price < 10 ORDER BY price;
+
+-- A command that gives the table new storage: rows are not where they were.
+CALL batch($$
+	PERFORM rama.put('counts', 'moved', 1);
+	CLUSTER buf.counts USING counts_key_idx;
+	PERFORM rama.add('counts', 'moved', 1);
+	BEGIN
+		PERFORM rama.put('counts', 'moved', 'not a number');
+	EXCEPTION WHEN OTHERS THEN NULL;
+	END;
+	BEGIN
+		CLUSTER buf.counts USING counts_key_idx;
+		PERFORM rama.add('counts', 'moved', 100);
+		RAISE EXCEPTION 'no';
+	EXCEPTION WHEN OTHERS THEN PERFORM rama.add('counts', 'moved', 1);
+	END;
+	PERFORM buf.say(total) FROM buf.counts WHERE key = 'moved';
+$$, $$PERFORM rama.add('counts', 'moved', 1);$$);
+SELECT heard();
+SELECT rama.get('counts', 'moved');
+
+-- Parallel workers see what was written.
+CREATE FUNCTION parallel_sum() RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config(name, 'on', true) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+	RETURN QUERY SELECT sum(total)::bigint FROM buf.counts WHERE key = 'moved';
+END $$;
+CALL batch($$
+	PERFORM rama.put('counts', 'moved', 17);
+	PERFORM buf.say(s) FROM buf.parallel_sum() s;
+$$);
+SELECT heard();
+
+-- A single value has no count.
+SELECT rama.create_pstate('single', 'numeric');
+SELECT rama.add('single', 1.5);
+SELECT version, count FROM rama.pstates WHERE pstate = 'single'::regclass;
+
 SELECT name, state, last_error FROM rama.status WHERE module = 'buf' AND last_error IS NOT NULL;
 DROP SCHEMA buf CASCADE;

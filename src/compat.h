@@ -70,6 +70,15 @@ object_ownercheck(Oid classid, Oid objid, Oid roleid)
 	simple_heap_update((rel), (otid), (tup))
 #endif
 
+/* 18 does not tell ExecutorRun whether the plan runs only once. */
+#if PG_VERSION_NUM >= 180000
+#define RAMA_RUN_ONCE_PARAM
+#define RAMA_RUN_ONCE
+#else
+#define RAMA_RUN_ONCE_PARAM , bool execute_once
+#define RAMA_RUN_ONCE , execute_once
+#endif
+
 /* 16 reports soft errors of name parsing through a node. */
 #if PG_VERSION_NUM >= 160000
 #define stringToQualifiedNameList_compat(s) stringToQualifiedNameList((s), NULL)

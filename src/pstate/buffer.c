@@ -12,6 +12,7 @@
 #include "pg_rama.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -28,6 +29,7 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 typedef struct RowSlot
@@ -80,8 +82,16 @@ static dlist_head deep_rows = DLIST_STATIC_INIT(deep_rows);
 static Size total_bytes = 0;
 static Size bytes_allowed = 0;
 
-/* Was a subtransaction of this batch rolled back? */
-static bool any_aborted = false;
+/* Open RamaRows, the latest last: their rows must stay in memory. */
+typedef struct Pin
+{
+	RamaBufferedRow *row;
+	int			level;			/* nest level of the transaction */
+} Pin;
+
+static Pin *pins = NULL;		/* in TopMemoryContext, for good */
+static int	npins = 0;
+static int	maxpins = 0;
 
 static void on_xact(XactEvent event, void *arg);
 static void on_subxact(SubXactEvent event, SubTransactionId mySubid,
@@ -190,6 +200,16 @@ equal_keys(const RamaTableBuffer *buffer, const Datum *a, const Datum *b)
 	return true;
 }
 
+/* Of equal keys: are they the same to the eye, too? */
+static bool
+same_images(const RamaTableBuffer *buffer, const Datum *a, const Datum *b)
+{
+	for (int i = 0; !buffer->all_images && i < buffer->nkeys; i++)
+		if (!datum_image_eq(a[i], b[i], buffer->byval[i], buffer->len[i]))
+			return false;
+	return true;
+}
+
 /* False if values of the type cannot be hashed. */
 static bool
 init_key(RamaTableBuffer *buffer, RamaKeyHash *key, const RamaType *type)
@@ -290,8 +310,12 @@ init_columns(RamaTableBuffer *buffer, RamaTable *table)
 	}
 	buffer->keys = palloc0_array(RamaKeyHash, Max(table->nkeys, 1));
 	buffer->hashable = true;
+	buffer->all_images = true;
 	for (int i = 0; i < table->nkeys; i++)
+	{
 		buffer->hashable &= init_key(buffer, &buffer->keys[i], &table->keys[i]);
+		buffer->all_images &= buffer->keys[i].image;
+	}
 	buffer->rows = rowhash_create(buffer->context, 16, buffer);
 	MemoryContextSwitchTo(old);
 	buffer->complete = is_empty(table);
@@ -394,7 +418,7 @@ rama_buffer_begin(Oid topology, int64 batch)
 	}
 	rama_version_init();
 	serial = ++last_serial;
-	any_aborted = false;
+	npins = 0;
 	batch_topology = topology;
 	batch_number = batch;
 	bytes_allowed = (Size) rama_batch_memory * 1024;
@@ -578,6 +602,7 @@ make_image(RamaTableBuffer *buffer, RamaBufferedRow *row)
 	image->state = row->state;
 	image->values = NULL;
 	image->nulls = NULL;
+	image->keys = NULL;
 	if ((row->state.flags & RAMA_ROW_EXISTS) && n > 0)
 	{
 		image->values = alloc(buffer, sizeof(Datum) * n);
@@ -594,8 +619,27 @@ make_image(RamaTableBuffer *buffer, RamaBufferedRow *row)
 }
 
 static void
+free_keys(RamaTableBuffer *buffer, const Datum *keys, bool own)
+{
+	for (int i = 0; own && i < buffer->nkeys; i++)
+		free_value(buffer, i, keys[i], false);
+}
+
+static void
 free_image(RamaTableBuffer *buffer, RamaRowImage *image)
 {
+	RamaRowImage *outer = image->state.outer;
+
+	if (image->keys && outer && outer->keys == NULL)
+	{
+		outer->keys = image->keys;
+		outer->own_keys = image->own_keys;
+	}
+	else if (image->keys)
+	{
+		free_keys(buffer, image->keys, image->own_keys);
+		release(buffer, image->keys);
+	}
 	if (image->values)
 	{
 		for (int i = 0; i < buffer->ncolumns - buffer->nkeys; i++)
@@ -624,6 +668,41 @@ rama_buffer_touch(RamaTableBuffer *buffer, RamaBufferedRow *row)
 }
 
 /*
+ * The row gets these keys, which equal its own but may have other images: 1.00
+ * for 1.0. The caller has touched it.
+ */
+static void
+set_keys(RamaTableBuffer *buffer, RamaBufferedRow *row, const Datum *keys)
+{
+	RamaRowImage *outer = row->state.outer;
+
+	if (same_images(buffer, row->values, keys))
+		return;
+	if (outer && outer->keys == NULL)
+	{
+		outer->keys = alloc(buffer, sizeof(Datum) * buffer->nkeys);
+		memcpy(outer->keys, row->values, sizeof(Datum) * buffer->nkeys);
+		outer->own_keys = row->own_keys;
+	}
+	else
+		free_keys(buffer, row->values, row->own_keys);
+	for (int i = 0; i < buffer->nkeys; i++)
+		row->values[i] = copy_value(buffer, i, keys[i], false);
+	row->own_keys = true;
+}
+
+static void
+restore_keys(RamaTableBuffer *buffer, RamaBufferedRow *row, RamaRowImage *image)
+{
+	if (image->keys == NULL)
+		return;
+	free_keys(buffer, row->values, row->own_keys);
+	memcpy(row->values, image->keys, sizeof(Datum) * buffer->nkeys);
+	row->own_keys = image->own_keys;
+	release(buffer, image->keys);
+}
+
+/*
  * The row becomes what it was before the subtransactions of this level and
  * deeper ones. Allocates nothing.
  */
@@ -645,6 +724,7 @@ restore_row(RamaBufferedRow *row, int level)
 			row->state.level = 1;
 			break;
 		}
+		restore_keys(buffer, row, image);
 		row->state = image->state;
 		for (int i = 0; image->values && i < buffer->ncolumns - buffer->nkeys; i++)
 		{
@@ -702,6 +782,7 @@ load_row(RamaTableBuffer *buffer, RamaBufferedRow *row)
 	if (rama_row_find(table, buffer->heap, buffer->index, row->values, SnapshotSelf, slot))
 	{
 		slot_getallattrs(slot);
+		set_keys(buffer, row, slot->tts_values);
 		for (int i = buffer->nkeys; i < buffer->ncolumns; i++)
 			row->nulls[i] = true;
 		row->state.flags |= RAMA_ROW_EXISTS | RAMA_ROW_STORED;
@@ -801,6 +882,7 @@ remove_row(RamaTableBuffer *buffer, RowSlot *slot)
 	set_dirty(buffer, row, false);
 	if (row->state.level > 1)
 		dlist_delete(&row->deep);
+	free_keys(buffer, row->values, row->own_keys);
 	release(buffer, row);
 	buffer->complete = false;
 }
@@ -872,6 +954,32 @@ free_memory(void)
 	bytes_allowed = Max(limit, total_bytes + limit / 2);
 }
 
+static void
+pin(RamaBufferedRow *row)
+{
+	if (npins == maxpins)
+	{
+		int			n = Max(16, maxpins * 2);
+
+		if (pins == NULL)
+			pins = MemoryContextAlloc(TopMemoryContext, sizeof(Pin) * n);
+		else
+			pins = repalloc(pins, sizeof(Pin) * n);
+		maxpins = n;
+	}
+	pins[npins].row = row;
+	pins[npins++].level = GetCurrentTransactionNestLevel();
+	row->pins++;
+}
+
+/* The pins of calls that an error ended */
+static void
+unpin(int level)
+{
+	while (npins > 0 && pins[npins - 1].level >= level)
+		pins[--npins].row->pins--;
+}
+
 /*
  * rama_buffer_row() -- The row with these keys in memory, pinned; NULL if rows
  * of this table are not buffered.
@@ -908,7 +1016,7 @@ rama_buffer_row(RamaTable *table, const Datum *keys, bool isnew)
 		if (row->uses < PG_UINT8_MAX)
 			row->uses++;
 	}
-	row->pins++;
+	pin(row);
 	return row;
 }
 
@@ -936,9 +1044,14 @@ rama_buffer_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 	RamaTableBuffer *buffer = buffered->buffer;
 	bool		isnew = !(buffered->state.flags & RAMA_ROW_EXISTS);
 
+	/* A row that goes and one that comes, where their keys look different. */
+	if (isnew && (buffered->state.flags & RAMA_ROW_STORED) &&
+		!same_images(buffer, buffered->values, row->keys))
+		rama_buffer_flush_table(buffer);
 	rama_buffer_touch(buffer, buffered);
 	if (isnew)
 	{
+		set_keys(buffer, buffered, row->keys);
 		for (int i = buffer->nkeys; i < buffer->ncolumns; i++)
 			buffered->nulls[i] = true;
 		buffered->state.flags |= RAMA_ROW_EXISTS;
@@ -984,7 +1097,12 @@ rama_buffer_delete(RamaRow *row)
 void
 rama_buffer_release(RamaRow *row)
 {
+	int			i = npins - 1;
+
+	while (pins[i].row != row->buffered)
+		i--;
 	row->buffered->pins--;
+	memmove(&pins[i], &pins[i + 1], sizeof(Pin) * (--npins - i));
 }
 
 /*
@@ -1086,12 +1204,88 @@ rama_buffer_close_relations(void)
 	CurrentResourceOwner = owner;
 }
 
-/* A pin that an error left behind */
-static bool
-unpin(RamaBufferedRow *row)
+/* InvalidOid if the table is gone */
+static Oid
+storage_of(Oid relid)
 {
-	row->pins = 0;
-	return false;
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			storage = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		storage = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+		ReleaseSysCache(tuple);
+	}
+	return storage;
+}
+
+/* Nothing is known any more of the rows, none of which is dirty. */
+static void
+forget_rows(RamaTableBuffer *buffer)
+{
+	rowhash_iterator it;
+	RowSlot    *slot;
+
+	if (buffer->rows == NULL)
+		return;
+	rowhash_start_iterate(buffer->rows, &it);
+	while ((slot = rowhash_iterate(buffer->rows, &it)) != NULL)
+	{
+		RamaBufferedRow *row = row_of(slot);
+
+		if (row->pins > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("cannot rewrite \"%s\" while a row of it is being written",
+							get_rel_name(buffer->relid))));
+		if (row->state.flags == 0)
+			continue;
+		Assert(!(row->state.flags & RAMA_ROW_DIRTY));
+		rama_buffer_touch(buffer, row);
+		drop_values(buffer, row);
+		row->state.flags = 0;
+	}
+}
+
+/*
+ * rama_buffer_note_storage() -- A command is about to run that could give
+ * tables new storage. All that was dirty has been written.
+ */
+void
+rama_buffer_note_storage(void)
+{
+	List	   *pstates = rama_buffers_in_use();
+	ListCell   *lc;
+
+	foreach(lc, pstates)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		for (int i = 0; i < pstate->ntables; i++)
+			pstate->tables[i].storage = storage_of(pstate->tables[i].relid);
+	}
+	list_free(pstates);
+}
+
+/*
+ * rama_buffer_check_storage() -- It has run: forget the rows of tables that
+ * have new storage, so that they are looked up there.
+ */
+void
+rama_buffer_check_storage(void)
+{
+	List	   *pstates = rama_buffers_in_use();
+	ListCell   *lc;
+
+	foreach(lc, pstates)
+	{
+		RamaPStateBuffer *pstate = lfirst(lc);
+
+		for (int i = 0; i < pstate->ntables; i++)
+			if (storage_of(pstate->tables[i].relid) != pstate->tables[i].storage)
+				forget_rows(&pstate->tables[i]);
+	}
+	list_free(pstates);
 }
 
 /* The batch has committed: its rows are those of the tables. */
@@ -1113,8 +1307,6 @@ keep_rows(void)
 	}
 	if (total_bytes > limit)
 		reset_unused();
-	if (any_aborted)
-		remove_rows(unpin);
 	if (total_bytes > limit)
 		remove_rows(is_cold);
 	if (total_bytes > limit)
@@ -1194,10 +1386,10 @@ on_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionId parent
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
+		unpin(level);
 		dlist_foreach_modify(it, &deep_rows)
 			restore_row(dlist_container(RamaBufferedRow, deep, it.cur), level);
 		forget_locks(level);
-		any_aborted = true;
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{

@@ -36,6 +36,8 @@ typedef struct RamaRowImage
 	RamaRowState state;
 	Datum	   *values;			/* not the keys; NULL if there were none */
 	bool	   *nulls;
+	Datum	   *keys;			/* if it has got equal ones of other images since */
+	bool		own_keys;
 } RamaRowImage;
 
 typedef struct RamaBufferedRow
@@ -43,6 +45,7 @@ typedef struct RamaBufferedRow
 	RamaRowState state;
 	int16		pins;			/* open RamaRows: it must stay in memory */
 	bool		long_keys;		/* an index could refuse them */
+	bool		own_keys;		/* they are not those behind the columns */
 	uint8		uses;			/* batches that used it lately */
 	uint32		last_use;		/* the last of them */
 	dlist_node	dirty;			/* in RamaTableBuffer.dirty, if linked */
@@ -77,11 +80,13 @@ typedef struct RamaTableBuffer
 	int16	   *len;			/* of each column */
 	bool	   *byval;
 	RamaKeyHash *keys;
+	bool		all_images;		/* each of them has image */
 	MemoryContext context;		/* of the rows and of what is above */
 	Size		bytes;			/* of the rows */
 	struct rowhash_hash *rows;
 	dlist_head	dirty;
 	int			ndirty;
+	Oid			storage;		/* relfilenode before a utility command */
 	Relation	heap;			/* open in this batch, or NULL */
 	Relation	index;
 } RamaTableBuffer;
@@ -106,6 +111,8 @@ extern List *rama_buffers_in_use(void);
 extern void rama_buffer_touch(RamaTableBuffer *buffer, RamaBufferedRow *row);
 extern void rama_buffer_stored(RamaTableBuffer *buffer, RamaBufferedRow *row);
 extern void rama_buffer_close_relations(void);
+extern void rama_buffer_note_storage(void);
+extern void rama_buffer_check_storage(void);
 
 /* flush.c */
 extern void rama_buffer_flush_table(RamaTableBuffer *buffer);

@@ -271,6 +271,7 @@ extern void rama_buffer_flush_all(void);
 
 /* visible.c */
 extern bool rama_visible_before_utility(Node *parsetree);
+extern void rama_visible_after_utility(void);
 extern void rama_visible_init(void);
 
 /*

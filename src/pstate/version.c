@@ -139,8 +139,8 @@ store(Oid relid, int64 delta)
 		for (int i = 0; i < 2; i++)
 			values[i] = heap_getattr(tuple, attnos[i], desc, &nulls[i]);
 		values[0] = Int64GetDatum(DatumGetInt64(values[0]) + 1);
-		values[1] = Int64GetDatum((nulls[1] ? 0 : DatumGetInt64(values[1])) + delta);
-		nulls[1] = false;
+		if (!nulls[1])			/* a single value has no count */
+			values[1] = Int64GetDatum(DatumGetInt64(values[1]) + delta);
 		tuple = heap_modify_tuple_by_cols(tuple, desc, 2, attnos, values, nulls);
 		rama_hot_update(rel, relid, &tid, tuple);
 		CommandCounterIncrement();

@@ -11,9 +11,11 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "pstate/buffer.h"
+#include "topology/topology.h"
 #include "utils/snapmgr.h"
 
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
+static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 
 /*
  * A snapshot that sees everything of this transaction. The one given may be
@@ -124,6 +126,23 @@ executor_start(QueryDesc *query, int eflags)
 		standard_ExecutorStart(query, eflags);
 }
 
+/* Parallel workers read with the active snapshot: it must be the statement's. */
+static void
+executor_run(QueryDesc *query, ScanDirection direction, uint64 count RAMA_RUN_ONCE_PARAM)
+{
+	bool		push = query->plannedstmt->parallelModeNeeded && query->snapshot &&
+		OidIsValid(rama_current_topology());
+
+	if (push)
+		PushActiveSnapshot(query->snapshot);
+	if (prev_ExecutorRun)
+		prev_ExecutorRun(query, direction, count RAMA_RUN_ONCE);
+	else
+		standard_ExecutorRun(query, direction, count RAMA_RUN_ONCE);
+	if (push)
+		PopActiveSnapshot();
+}
+
 /* Commands that read no relation by themselves */
 static bool
 reads_nothing(Node *parsetree)
@@ -148,7 +167,7 @@ reads_nothing(Node *parsetree)
  * for one, reads tables with the active snapshot; CREATE INDEX reads them as
  * they are, and nothing may have them open.
  *
- * True: a snapshot was pushed, which the caller pops after the command.
+ * True: rama_visible_after_utility() is to be called after the command.
  */
 bool
 rama_visible_before_utility(Node *parsetree)
@@ -160,6 +179,7 @@ rama_visible_before_utility(Node *parsetree)
 	list_free(pstates);
 	rama_buffer_flush_all();
 	rama_buffer_close_relations();
+	rama_buffer_note_storage();
 	if (!ActiveSnapshotSet())
 		return false;
 	PushCopiedSnapshot(GetActiveSnapshot());
@@ -168,11 +188,25 @@ rama_visible_before_utility(Node *parsetree)
 }
 
 /*
- * rama_visible_init() -- Install the hook. Called by _PG_init when preloaded.
+ * rama_visible_after_utility() -- The command has run: CLUSTER, for one, leaves
+ * no row where it was.
+ */
+void
+rama_visible_after_utility(void)
+{
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	rama_buffer_check_storage();
+}
+
+/*
+ * rama_visible_init() -- Install the hooks. Called by _PG_init when preloaded.
  */
 void
 rama_visible_init(void)
 {
 	prev_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = executor_start;
+	prev_ExecutorRun = ExecutorRun_hook;
+	ExecutorRun_hook = executor_run;
 }

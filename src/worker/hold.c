@@ -469,7 +469,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	bool		new_owner = rama_shared && changes_owner(parsetree);
 	bool		commits_prepared = rama_shared && IsA(parsetree, TransactionStmt) &&
 		((TransactionStmt *) parsetree)->kind == TRANS_STMT_COMMIT_PREPARED;
-	bool		pushed = rama_visible_before_utility(parsetree);
+	bool		in_batch = rama_visible_before_utility(parsetree);
 	HoldTarget	target = {HOLD_NONE, InvalidOid};
 
 	if (rama_shared && !RecoveryInProgress() && OidIsValid(MyDatabaseId))
@@ -479,8 +479,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	else
 		run_held(&target, pstmt, queryString, readOnlyTree, context, params,
 				 queryEnv, dest, qc);
-	if (pushed)
-		PopActiveSnapshot();
+	if (in_batch)
+		rama_visible_after_utility();
 
 	if (target.kind == HOLD_CANCEL || new_owner)
 		rama_wake_catalog_at_commit();

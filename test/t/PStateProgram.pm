@@ -176,7 +176,7 @@ my @sql = (
 	sub { return { o => 'many', r => [ map { [ key(), raw(num(9)) ] } 1 .. 1 + num(8) ] }; },
 	sub { return { o => 'scanadd', n => raw(num(3)) }; },
 	sub { return { o => 'scanremove', k => key(), n => raw(num(2)) }; },
-	sub { my $from = num(150); return { o => 'fill', k => pick(undef, 'v'), from => raw($from), to => raw($from + num(60)), n => raw(num(9)) }; },
+	sub { my $from = num(150); return { o => 'fill', k => pick(undef, 'v'), from => raw($from), to => raw($from + num(rand() < 0.1 ? 600 : 60)), n => raw(num(9)) }; },
 	sub { my $from = num(150); return { o => 'unfill', from => raw($from), to => raw($from + num(60)) }; },
 	sub { return { o => 'sumbulk', n => raw(num(150)) }; },
 	(map { my $o = $_; sub { return { o => $o, k => key() }; } } qw(point point join stable stable immutable volatile volatile fire fire defer)),
