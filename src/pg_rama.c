@@ -36,6 +36,7 @@ _PG_init(void)
 		rama_hold_init();
 		rama_estimate_init();
 		rama_visible_init();
+		rama_changed_init();
 		rama_launcher_register();
 	}
 }

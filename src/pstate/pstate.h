@@ -29,6 +29,7 @@
 #include "pstate/schema.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
+#include "utils/tuplestore.h"
 
 #define RAMA_MAX_KEYS 31		/* INDEX_MAX_KEYS less one */
 
@@ -268,6 +269,15 @@ extern void rama_buffer_invalidate(Oid relid);
 /* flush.c */
 extern void rama_buffer_flush(RamaTable *table);
 extern void rama_buffer_flush_all(void);
+
+/* changes.c: net changes of a batch */
+extern void rama_changes_track(Oid relid);
+extern void rama_changes_note(RamaTable *table, const Datum *keys, const Datum *values,
+							  const bool *nulls);
+extern AttrNumber rama_changes_column(const RamaTable *table, AttrNumber attno);
+extern TupleDesc rama_changes_desc(RamaTable *table);
+extern void rama_changes_put(RamaTable *table, Tuplestorestate *store,
+							 TupleDesc desc);
 
 /* visible.c */
 extern bool rama_visible_before_utility(Node *parsetree);

@@ -34,6 +34,7 @@ remove_range(RamaTable *table, const Datum *prefix, int nprefix)
 	{
 		rama_row_check_conflict(writer.heap, slot);
 		slot_getallattrs(slot);
+		rama_changes_note(table, slot->tts_values, slot->tts_values, slot->tts_isnull);
 		rama_buffer_forget(table, slot->tts_values);
 		rama_writer_delete(&writer, &slot->tts_tid);
 		removed++;
@@ -68,6 +69,7 @@ move_down(RamaWriter *writer, TupleTableSlot *slot, int column)
 
 	rama_row_check_conflict(writer->heap, slot);
 	slot_getallattrs(slot);
+	rama_changes_note(writer->table, slot->tts_values, slot->tts_values, slot->tts_isnull);
 	memcpy(values, slot->tts_values, sizeof(Datum) * ncolumns);
 	rama_buffer_forget(writer->table, values);
 	values[column] = Int64GetDatum(DatumGetInt64(values[column]) - 1);

@@ -287,6 +287,7 @@ rama_row_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 	Datum	   *values = NULL;
 	bool	   *nulls = NULL;
 
+	rama_changes_note(table, row->keys, row->found ? row->values : NULL, row->nulls);
 	if (!row->buffered || constrained)
 	{
 		values = palloc(sizeof(Datum) * table->ncolumns);
@@ -325,6 +326,7 @@ rama_row_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 void
 rama_row_delete(RamaRow *row)
 {
+	rama_changes_note(row->table, row->keys, row->values, row->nulls);
 	if (row->buffered)
 	{
 		rama_buffer_delete(row);

@@ -38,7 +38,9 @@ typedef struct SourceBatch
 	RamaTopology *topology;
 	RamaSource *source;
 	Relation	rel;
-	RamaSettled *settled;		/* NULL: has no part in the batch */
+	struct SourceBatch *same;	/* an earlier source that has the same depot
+								 * and progress: it takes the same events */
+	RamaSettled *settled;		/* NULL: "same", or has no part in the batch */
 	int64		most;			/* events that it may have */
 	Tuplestorestate *events;
 	int64		nevents;
@@ -92,6 +94,7 @@ rama_batch_forget(void)
 {
 	current_topology = InvalidOid;
 	current_batch = 0;
+	rama_changed_forget();
 }
 
 /*
@@ -277,6 +280,30 @@ has_failed_attempt(RamaTopology *topology)
 	return false;
 }
 
+static bool
+equal_progress(const RamaProgress *a, const RamaProgress *b)
+{
+	if (a->position != b->position || a->npending != b->npending)
+		return false;
+	for (int i = 0; i < a->npending; i++)
+		if (!FullTransactionIdEquals(a->pending[i].xid, b->pending[i].xid) ||
+			a->pending[i].low != b->pending[i].low || a->pending[i].high != b->pending[i].high ||
+			a->pending[i].foreign != b->pending[i].foreign)
+			return false;
+	return true;
+}
+
+/* Handlers of one depot see the same events in one batch, if they can. */
+static SourceBatch *
+find_same(RamaTopologyState *state, SourceBatch *sources, int number)
+{
+	for (int i = 0; i < number; i++)
+		if (sources[i].settled && sources[i].source->depot == sources[number].source->depot &&
+			equal_progress(&state->progress[i], &state->progress[number]))
+			return &sources[i];
+	return NULL;
+}
+
 /*
  * Settle the sources; those that have something to take come first in *order,
  * and are counted.
@@ -301,6 +328,9 @@ settle_sources(RamaTopology *topology, RamaTopologyState *state,
 		batch->topology = topology;
 		batch->source = source;
 		if (retry && source->noffsets == 0)
+			continue;
+		batch->same = find_same(state, sources, i);
+		if (batch->same)
 			continue;
 		batch->settled = rama_settle(&source->info, &state->progress[i]);
 		if (retry)
@@ -342,6 +372,19 @@ order_sources(SourceBatch **order, int n, int64 turn, int batch_max)
 	}
 	else if (n > 1)
 		qsort(order, n, sizeof(SourceBatch *), compare_most);
+}
+
+/* The events of an earlier source are also this one's. */
+static void
+take_same(SourceBatch *batch)
+{
+	RamaSource *from = batch->same->source;
+
+	batch->events = batch->same->events;
+	batch->nevents = batch->same->nevents;
+	batch->source->noffsets = 0;
+	for (int i = 0; i < from->noffsets; i++)
+		remember_offset(batch, from->offsets[i]);
 }
 
 /*
@@ -386,6 +429,9 @@ take_events(RamaTopology *topology, RamaTopologyState *state,
 		left -= batch->nevents;
 		*full |= batch->nevents == share;
 	}
+	for (int i = 0; i < topology->nsources; i++)
+		if (sources[i].same)
+			take_same(&sources[i]);
 	return topology->options.batch_max - left;
 }
 
@@ -421,6 +467,10 @@ run_as_owner(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sour
 		enable_timeout_after(STATEMENT_TIMEOUT, topology->options.handler_timeout);
 	for (int i = 0; i < topology->nsources; i++)
 		if (sources[i].nevents > 0)
+			rama_handler_begin(topology, &topology->sources[i], topology->sources[i].depot,
+							   sources[i].nevents);
+	for (int i = 0; i < topology->nsources; i++)
+		if (sources[i].nevents > 0)
 		{
 			check_may_read(topology->sources[i].depot);
 			rama_handler_run(topology, &topology->sources[i], sources[i].rel,
@@ -453,8 +503,12 @@ advance(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sources)
 	bool		changed = false;
 
 	for (int i = 0; i < topology->nsources; i++)
-		if (sources[i].settled)
-			changed |= rama_settled_progress(sources[i].settled, &state->progress[i]);
+	{
+		SourceBatch *from = sources[i].same ? sources[i].same : &sources[i];
+
+		if (from->settled)
+			changed |= rama_settled_progress(from->settled, &state->progress[i]);
+	}
 	return changed;
 }
 

@@ -337,7 +337,7 @@ add_source(Oid topology, const SourceDefinition *definition)
 		values[3] = CStringGetTextDatum(resolve_each(definition->each, depot.relid, &function));
 	else
 	{
-		rama_handler_check_sql(definition->sql, depot.relid, definition->target,
+		rama_handler_check_sql(topology, definition->sql, depot.relid, definition->target,
 							   definition->merge);
 		values[4] = CStringGetTextDatum(definition->sql);
 	}

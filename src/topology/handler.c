@@ -17,6 +17,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parser.h"
+#include "pstate/pstate.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -35,6 +36,9 @@ typedef struct HandlerPosition
 	int64		offset;			/* RAMA_NO_OFFSET: the whole batch */
 } HandlerPosition;
 
+static int	plan_slot(int64 nevents);
+static void prepare_source(RamaTopology *topology, RamaSource *source, Oid depot,
+						   int64 nevents);
 static void run_each(RamaSource *source, Relation depot, Tuplestorestate *events,
 					 HandlerPosition *position);
 static void run_sql(RamaTopology *topology, RamaSource *source, Relation depot,
@@ -52,6 +56,30 @@ handler_error_context(void *arg)
 	else
 		errcontext("topology \"%s\", batch of depot \"%s\"",
 				   position->topology->name, rama_relation_name(position->depot));
+}
+
+/*
+ * rama_handler_begin() -- A batch begins in which the source has so many
+ * events: what its statements want to know of the batch's changes is kept from
+ * here on.
+ *
+ * To be called before any handler of the batch runs.
+ */
+void
+rama_handler_begin(RamaTopology *topology, RamaSource *source, Oid depot, int64 nevents)
+{
+	HandlerPosition position = {topology, depot, RAMA_NO_OFFSET};
+	ErrorContextCallback callback = {error_context_stack, handler_error_context, &position};
+
+	if (source->sql == NULL || !rama_changed_possible(source->sql))
+		return;
+	error_context_stack = &callback;
+	if (!rama_changed_current(source->changed))
+		rama_source_forget_plans(source);
+	if (source->plans[plan_slot(nevents)] == NULL)
+		prepare_source(topology, source, depot, nevents);
+	rama_changed_track(source->changed);
+	error_context_stack = callback.previous;
 }
 
 /*
@@ -97,6 +125,9 @@ run_each(RamaSource *source, Relation depot, Tuplestorestate *events,
 	if (aclresult != ACLCHECK_OK)
 		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
 	fmgr_info(function, &flinfo);
+	/* Another source's handler may have read them. */
+	tuplestore_select_read_pointer(events, 0);
+	tuplestore_rescan(events);
 	while (tuplestore_gettupleslot(events, true, false, slot))
 	{
 		MemoryContext old = MemoryContextSwitchTo(event_context);
@@ -150,17 +181,51 @@ register_batch(EphemeralNamedRelation enr, Oid depot, Tuplestorestate *events,
 		elog(ERROR, "SPI_register_relation failed: %s", SPI_result_code_string(rc));
 }
 
+/* Who misses a relation may have misnamed one of changed.c. */
+static void
+changed_hint(void *arg)
+{
+	if (geterrcode() == ERRCODE_UNDEFINED_TABLE && rama_changed_possible(arg))
+		errhint("\"changed_NAME\" is there for each PState and child table NAME that the topology writes: those in \"writes\", and targets.");
+}
+
 static SPIPlanPtr
 prepare_sql(const char *sql)
 {
-	SPIPlanPtr	plan = SPI_prepare(sql, 0, NULL);
+	ErrorContextCallback callback = {error_context_stack, changed_hint, unconstify(char *, sql)};
+	SPIPlanPtr	plan;
 
+	error_context_stack = &callback;
+	plan = SPI_prepare(sql, 0, NULL);
+	error_context_stack = callback.previous;
 	if (plan == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("statement cannot be used in a handler: %s",
 						SPI_result_code_string(SPI_result))));
 	return plan;
+}
+
+/* Make the plan for batches of this size. */
+static void
+prepare_source(RamaTopology *topology, RamaSource *source, Oid depot, int64 nevents)
+{
+	EphemeralNamedRelationData enr;
+	List	   *changed = NIL;
+	SPIPlanPtr	plan;
+
+	if (rama_changed_possible(source->sql))
+		changed = rama_changed_list(topology->writes, topology->nwrites, topology->namespace);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	register_batch(&enr, depot, NULL, nevents);
+	rama_changed_register(changed, nevents);
+	plan = prepare_sql(source->sql);
+	if (changed != NIL && source->changed == NIL)
+		source->changed = rama_changed_used(plan, changed, topology->context);
+	SPI_keepplan(plan);
+	source->plans[plan_slot(nevents)] = plan;
+	SPI_finish();
 }
 
 /* Run the statements; rows that they return are merged, or nobody's. */
@@ -173,19 +238,17 @@ run_sql(RamaTopology *topology, RamaSource *source, Relation depot,
 	EphemeralNamedRelationData enr;
 	int			rc;
 
+	if (source->plans[slot] == NULL)
+		prepare_source(topology, source, RelationGetRelid(depot), nevents);
 	if (OidIsValid(source->target))
 		options.dest = rama_merge_receiver(topology, source);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	register_batch(&enr, RelationGetRelid(depot), events, nevents);
-	if (source->plans[slot] == NULL)
-	{
-		SPIPlanPtr	plan = prepare_sql(source->sql);
-
-		SPI_keepplan(plan);
-		source->plans[slot] = plan;
-	}
+	rama_changed_register(source->changed, nevents);
+	rama_changed_activate(source->changed);
 	rc = SPI_execute_plan_extended(source->plans[slot], &options);
+	rama_changed_forget();
 	if (rc < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -194,20 +257,40 @@ run_sql(RamaTopology *topology, RamaSource *source, Relation depot,
 	SPI_finish();
 }
 
+/* The relations changed_<pstate> that a source of the topology may read */
+static List *
+changed_of(Oid relid, Oid target)
+{
+	RamaTopology *topology = rama_topology_load(relid, CurrentMemoryContext);
+	Oid		   *pstates = palloc_array(Oid, topology->nwrites + 1);
+	int			n = topology->nwrites;
+	Oid			root = OidIsValid(target) ? rama_pstate_root_of(target) : InvalidOid;
+
+	memcpy(pstates, topology->writes, sizeof(Oid) * n);
+	if (OidIsValid(root))
+		pstates[n++] = root;
+	return rama_changed_list(pstates, n, topology->namespace);
+}
+
 /*
  * rama_handler_check_sql() -- Parse and analyze the statements of a handler,
  * so that mistakes show when a topology is made. With a target: those of
  * rama_merge_check(), too.
  */
 void
-rama_handler_check_sql(const char *sql, Oid depot, Oid target, const char *merge)
+rama_handler_check_sql(Oid topology, const char *sql, Oid depot, Oid target,
+					   const char *merge)
 {
 	EphemeralNamedRelationData enr;
+	List	   *changed = NIL;
 	SPIPlanPtr	plan;
 
+	if (rama_changed_possible(sql))
+		changed = changed_of(topology, target);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	register_batch(&enr, depot, tuplestore_begin_heap(false, false, work_mem), 1);
+	register_batch(&enr, depot, NULL, 1);
+	rama_changed_register(changed, 1);
 	plan = prepare_sql(sql);
 	if (OidIsValid(target))
 		rama_merge_check(plan, target, merge);

@@ -222,15 +222,29 @@ rama_topology_load(Oid relid, MemoryContext parent)
 }
 
 /*
+ * rama_source_forget_plans() -- Free the prepared statements of a source: they
+ * are prepared anew.
+ */
+void
+rama_source_forget_plans(RamaSource *source)
+{
+	for (int i = 0; i < RAMA_PLAN_SIZES; i++)
+	{
+		if (source->plans[i])
+			SPI_freeplan(source->plans[i]);
+		source->plans[i] = NULL;
+	}
+	source->changed = NIL;
+}
+
+/*
  * rama_topology_free() -- Free a loaded topology and its prepared statements.
  */
 void
 rama_topology_free(RamaTopology *topology)
 {
 	for (int i = 0; i < topology->nsources; i++)
-		for (int j = 0; j < RAMA_PLAN_SIZES; j++)
-			if (topology->sources[i].plans[j])
-				SPI_freeplan(topology->sources[i].plans[j]);
+		rama_source_forget_plans(&topology->sources[i]);
 	MemoryContextDelete(topology->context);
 }
 

@@ -59,6 +59,8 @@ typedef struct RamaSource
 	RamaMerge  *resolved;		/* of the last batch, or NULL */
 	Oid			function;		/* resolved "each" */
 	SPIPlanPtr	plans[RAMA_PLAN_SIZES];
+	List	   *changed;		/* relations changed_<pstate> that the plans
+								 * read */
 	/* Offsets that the last attempt took: a retry takes the same. */
 	int64	   *offsets;
 	int			noffsets;
@@ -123,6 +125,7 @@ extern void rama_check_topology_reader(Oid relid);
 extern bool rama_topology_uses(const RamaTopology *topology, Oid relid);
 extern RamaTopology *rama_topology_load(Oid relid, MemoryContext parent);
 extern void rama_topology_free(RamaTopology *topology);
+extern void rama_source_forget_plans(RamaSource *source);
 extern void rama_topology_inherit(RamaTopology *topology, const RamaTopology *old);
 extern Oid	rama_handler_function(const char *name, Oid depot);
 extern void rama_source_set_each(Oid topology, int number, const char *each);
@@ -143,15 +146,30 @@ extern void rama_refuse_own_batch(Oid topology, const char *what);
 extern void rama_batch_forget(void);
 
 /* handler.c */
+extern void rama_handler_begin(RamaTopology *topology, RamaSource *source, Oid depot,
+							   int64 nevents);
 extern void rama_handler_run(RamaTopology *topology, RamaSource *source,
 							 Relation depot, Tuplestorestate *events, int64 nevents);
-extern void rama_handler_check_sql(const char *sql, Oid depot, Oid target,
-								   const char *merge);
+extern void rama_handler_check_sql(Oid topology, const char *sql, Oid depot,
+								   Oid target, const char *merge);
 extern void rama_session_clean(void);
 
 /* merge.c */
 extern DestReceiver *rama_merge_receiver(RamaTopology *topology, RamaSource *source);
 extern void rama_merge_check(SPIPlanPtr plan, Oid target, const char *merge);
+
+/* changed.c */
+extern void rama_changed_init(void);
+extern bool rama_changed_possible(const char *sql);
+extern List *rama_changed_list(const Oid *pstates, int npstates, Oid namespace);
+extern bool rama_changed_current(List *list);
+extern List *rama_changed_used(SPIPlanPtr plan, List *list, MemoryContext context);
+extern void rama_changed_register(List *list, double rows);
+extern void rama_changed_activate(List *list);
+extern void rama_changed_track(List *list);
+extern bool rama_changed_source(const char *name, AttrNumber attno, Oid *relid,
+								AttrNumber *column);
+extern void rama_changed_forget(void);
 
 /* estimate.c */
 extern void rama_estimate_init(void);

@@ -400,6 +400,17 @@ lock_for_backlog(RamaTopology *topology)
 	return !topology->stale;
 }
 
+/* An earlier source of the depot is as far, so they take the same events. */
+static bool
+shares_events(RamaTopology *topology, RamaTopologyState *state, int number)
+{
+	for (int i = 0; i < number; i++)
+		if (topology->sources[i].depot == topology->sources[number].depot &&
+			state->progress[i].position == state->progress[number].position)
+			return true;
+	return false;
+}
+
 /*
  * How many events, at most, have come since the last batch?
  */
@@ -415,8 +426,9 @@ backlog(RamaTopology *topology)
 	{
 		rama_state_read(topology->relid, &state);
 		for (int i = 0; i < Min(state.nsources, topology->nsources); i++)
-			events += rama_sequence_horizon(topology->sources[i].info.sequence) -
-				state.progress[i].position;
+			if (!shares_events(topology, &state, i))
+				events += rama_sequence_horizon(topology->sources[i].info.sequence) -
+					state.progress[i].position;
 	}
 	commit_transaction();
 	RESUME_CANCEL_INTERRUPTS();

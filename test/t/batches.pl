@@ -122,6 +122,27 @@ is(sql(q{
 SELECT max(batch - before) <= 5 FROM (SELECT batch, lag(batch) OVER (PARTITION BY source ORDER BY at) AS before
 	FROM seen WHERE topology = 'turns') x}), 't', 'every source has its turn');
 
+# Sources of one depot have the same events in each batch, counted once.
+sql(q{
+SELECT rama.create_depot('twin', 'n int');
+CREATE FUNCTION twin_each(e twin) RETURNS void LANGUAGE sql AS
+	$$INSERT INTO seen VALUES ('twins', 'second', rama.batch_id(), e._offset)$$;
+BEGIN;
+SELECT rama.create_topology('twins', 'microbatch', options => '{"batch_max": 100}');
+SELECT rama.add_source('twins', 'twin', sql => } . record('twins', 'first') . q{);
+SELECT rama.add_source('twins', 'twin', each => 'twin_each');
+SELECT rama.add_source('twins', 'twin', sql => } . record('twins', 'third') . q{);
+SELECT rama.pause('twins');
+INSERT INTO twin (n) SELECT generate_series(1, 250);
+COMMIT;
+SELECT rama.resume('twins');
+SELECT rama.wait('twins')});
+is(sizes('twins', 'first'), '100 100 50', 'sources of one depot');
+is(sizes('twins'), '300 300 150', 'have the same events');
+is(sql(q{
+SELECT count(*) FROM (SELECT 1 FROM seen WHERE topology = 'twins' GROUP BY batch, at
+	HAVING array_agg(source ORDER BY source) = '{first,second,third}') x}), '250', 'in the same batches');
+
 # A retry takes what the failed attempt took, of every source.
 sql(q{CREATE TABLE fuse (blown bool); CREATE FUNCTION burn() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -56,13 +56,13 @@ sub readings
 {
 	return { split /[|\n]/, $node->safe_psql('postgres', q{
 SELECT relname || ' pages', heap_blks_hit + heap_blks_read + coalesce(idx_blks_hit + idx_blks_read, 0)
-FROM pg_statio_all_tables WHERE relname = ANY ('{count_all,pstate_version,clicks}')
+FROM pg_statio_all_tables WHERE relname = ANY ('{count_all,pstate_version,clicks,counter}')
 UNION ALL
 SELECT relname || ' rows', seq_tup_read + coalesce(idx_tup_fetch, 0)
-FROM pg_stat_all_tables WHERE relname = ANY ('{count_all,pstate_version,clicks}')
+FROM pg_stat_all_tables WHERE relname = ANY ('{count_all,pstate_version,clicks,counter}')
 UNION ALL
 SELECT relname || ' entries', sum(idx_tup_read)
-FROM pg_stat_all_indexes WHERE relname = ANY ('{pstate_version,clicks}') GROUP BY relname}) };
+FROM pg_stat_all_indexes WHERE relname = ANY ('{pstate_version,clicks,counter}') GROUP BY relname}) };
 }
 
 # CPU per batch, and readings per batch, of a slice of batches.
@@ -97,6 +97,7 @@ foreach my $what (sort keys %$first)
 }
 is($last->{'count_all rows'}, 0, 'the progress is not looked for');
 is($last->{'pstate_version rows'}, 0, 'nor is the version');
+is($last->{'counter rows'}, 0, 'nor is the counter');
 
 is($node->safe_psql('postgres', q{
 SELECT version, count, rama.get('counter', 'a') FROM rama.pstates WHERE name = 'counter'}),
