@@ -142,4 +142,11 @@ typedef bool TU_UpdateIndexes;
 	 (proc)->lxid == (v).localTransactionId)
 #endif
 
+/* A hint for the processor, where the compiler can give it. */
+#if defined(__GNUC__)
+#define rama_prefetch(address) __builtin_prefetch(address)
+#else
+#define rama_prefetch(address) ((void) (address))
+#endif
+
 #endif							/* RAMA_COMPAT_H */

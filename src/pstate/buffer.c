@@ -981,6 +981,44 @@ unpin(int level)
 }
 
 /*
+ * rama_buffer_announce() -- The row with these keys will be opened soon: fetch
+ * what leads to it from memory. The result is for rama_buffer_fetch(), which
+ * some time later fetches the row. Neither changes anything.
+ */
+uint32
+rama_buffer_announce(RamaTable *table, const Datum *keys)
+{
+	RamaTableBuffer *buffer = get_buffer(table);
+	uint32		hash;
+
+	if (buffer == NULL)
+		return 0;
+	hash = hash_keys(buffer, keys);
+	rama_prefetch(&buffer->rows->data[rowhash_initial_bucket(buffer->rows, hash)]);
+	return hash;
+}
+
+/* rama_buffer_fetch() -- See rama_buffer_announce(). */
+void
+rama_buffer_fetch(RamaTable *table, uint32 hash)
+{
+	RamaTableBuffer *buffer = get_buffer(table);
+	const RowSlot *slot;
+
+	if (buffer == NULL)
+		return;
+	/* Mostly it is in the first place; else nothing is lost. */
+	slot = &buffer->rows->data[rowhash_initial_bucket(buffer->rows, hash)];
+	if (slot->status == rowhash_SH_IN_USE)
+	{
+		const char *row = (const char *) row_of(slot);
+
+		rama_prefetch(row);
+		rama_prefetch(row + PG_CACHE_LINE_SIZE / 2);
+	}
+}
+
+/*
  * rama_buffer_row() -- The row with these keys in memory, pinned; NULL if rows
  * of this table are not buffered.
  *

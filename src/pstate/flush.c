@@ -42,6 +42,9 @@ typedef struct Work
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+/* Rows are all over the memory: so many before its turn, one is fetched. */
+#define AHEAD 4
+
 static int
 compare_keys(const void *a, const void *b, void *arg)
 {

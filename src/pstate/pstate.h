@@ -258,6 +258,8 @@ extern bool rama_buffer_allows(const RamaPState *pstate, AclMode needed);
 extern void rama_buffer_allow(RamaPState *pstate, AclMode needed);
 extern bool rama_buffer_active(RamaTable *table);
 extern struct RamaBufferedRow *rama_buffer_row(RamaTable *table, const Datum *keys, bool isnew);
+extern uint32 rama_buffer_announce(RamaTable *table, const Datum *keys);
+extern void rama_buffer_fetch(RamaTable *table, uint32 hash);
 extern void rama_buffer_values(RamaRow *row);
 extern void rama_buffer_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 							const Datum *values, const bool *nulls);

@@ -4,7 +4,9 @@
  *	  Sources with target and merge: rows of a query are merged into a PState.
  *
  * Rows come straight from the executor. What does not depend on the row is
- * resolved once (merge_columns.c); what a row needs is freed with it.
+ * resolved once (merge_columns.c). Rows are taken a few at a time, so that the
+ * memory of the PState's rows is fetched for all of them before it is needed;
+ * what they need is freed with them.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,8 +16,21 @@
 #include "nodes/parsenodes.h"
 #include "path/write.h"
 #include "tcop/dest.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
+
+/* Rows that are taken before they are merged. */
+#define ROWS 32
+
+/* A row of the query: its keys as they are at their places, and its columns. */
+typedef struct Row
+{
+	Datum	   *keys;
+	Datum	   *values;			/* of all columns; those of keys are not set */
+	bool	   *nulls;
+	uint32		hash;			/* of rama_buffer_announce() */
+} Row;
 
 /* Takes the rows of one execution of the query. */
 typedef struct Receiver
@@ -26,8 +41,9 @@ typedef struct Receiver
 	RamaPState *pstate;
 	RamaMerge  *merge;
 	MemoryContext row_context;
-	Datum	   *keys;			/* of the row at hand */
-	AttrNumber *attnos;			/* what changes in it */
+	int			nrows;
+	Row			rows[ROWS];
+	AttrNumber *attnos;			/* what changes in the row at hand */
 	Datum	   *values;
 	bool	   *nulls;
 } Receiver;
@@ -37,14 +53,15 @@ typedef struct LeafEdit
 {
 	RamaEdit	edit;			/* must be first */
 	const RamaMerge *merge;
-	TupleTableSlot *slot;
+	const Row  *row;
 } LeafEdit;
 
 static void receiver_startup(DestReceiver *self, int operation, TupleDesc desc);
 static bool receiver_receive(TupleTableSlot *slot, DestReceiver *self);
-static void receiver_nothing(DestReceiver *self);
-static void merge_into_row(Receiver *receiver, TupleTableSlot *slot);
-static void merge_into_json(Receiver *receiver, TupleTableSlot *slot);
+static void receiver_shutdown(DestReceiver *self);
+static void receiver_destroy(DestReceiver *self);
+static void merge_into_row(Receiver *receiver, const Row *row);
+static void merge_into_json(Receiver *receiver, const Row *row);
 
 /*
  * rama_merge_receiver() -- Where the rows of a source's query go, for one
@@ -67,8 +84,8 @@ rama_merge_receiver(RamaTopology *topology, RamaSource *source)
 												  ALLOCSET_DEFAULT_SIZES);
 	receiver->pub.rStartup = receiver_startup;
 	receiver->pub.receiveSlot = receiver_receive;
-	receiver->pub.rShutdown = receiver_nothing;
-	receiver->pub.rDestroy = receiver_nothing;
+	receiver->pub.rShutdown = receiver_shutdown;
+	receiver->pub.rDestroy = receiver_destroy;
 	receiver->pub.mydest = DestNone;
 	return &receiver->pub;
 }
@@ -121,15 +138,15 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 			MemoryContextDelete(old->context);
 	}
 	receiver->merge = merge;
-	receiver->keys = palloc_array(Datum, Max(merge->nkeys, 1));
+	for (int i = 0; i < ROWS; i++)
+	{
+		receiver->rows[i].keys = palloc_array(Datum, merge->nkeys + desc->natts);
+		receiver->rows[i].values = receiver->rows[i].keys + merge->nkeys;
+		receiver->rows[i].nulls = palloc_array(bool, desc->natts);
+	}
 	receiver->attnos = palloc_array(AttrNumber, merge->nvalues);
 	receiver->values = palloc_array(Datum, merge->nvalues);
 	receiver->nulls = palloc_array(bool, merge->nvalues);
-}
-
-static void
-receiver_nothing(DestReceiver *self)
-{
 }
 
 static void
@@ -142,38 +159,79 @@ null_key(const RamaMerge *merge, int column)
 					   NameStr(TupleDescAttr(merge->desc, column)->attname))));
 }
 
-static void
-take_keys(Receiver *receiver, TupleTableSlot *slot)
+/* A datum of the executor's, which lives no longer than its row. */
+static Datum
+keep(Datum datum, Form_pg_attribute att)
 {
-	const RamaMerge *merge = receiver->merge;
+	return datumCopy(datum, att->attbyval, att->attlen);
+}
 
+static void
+take_keys(const RamaMerge *merge, TupleTableSlot *slot, Row *row)
+{
 	for (int i = 0; i < merge->nkeys; i++)
 	{
 		const MergeKey *key = &merge->keys[i];
+		Datum		given = slot->tts_values[key->column];
 		bool		isnull = slot->tts_isnull[key->column];
 
 		if (!isnull)
-			receiver->keys[i] = rama_assign(&key->assign, slot->tts_values[key->column],
-											&isnull);
+			row->keys[i] = rama_assign(&key->assign, given, &isnull);
 		if (isnull)
 			null_key(merge, key->column);
+		if (row->keys[i] == given)
+			row->keys[i] = keep(given, TupleDescAttr(merge->desc, key->column));
+	}
+}
+
+static void
+take_values(const RamaMerge *merge, TupleTableSlot *slot, Row *row)
+{
+	for (int i = merge->nkeys; i < merge->desc->natts; i++)
+	{
+		row->nulls[i] = slot->tts_isnull[i];
+		if (!row->nulls[i])
+			row->values[i] = keep(slot->tts_values[i], TupleDescAttr(merge->desc, i));
 	}
 }
 
 /* An element of an enclosing vector is made if it is the next one. */
 static void
-make_elements(Receiver *receiver)
+make_elements(const RamaMerge *merge, const Row *row)
 {
-	for (int i = 0; i < receiver->merge->nvectors; i++)
+	for (int i = 0; i < merge->nvectors; i++)
 	{
 		RamaTarget	element = {
 			.creates = true,
-			.collection = receiver->merge->vectors[i],
-			.keys = receiver->keys
+			.collection = merge->vectors[i],
+			.keys = row->keys
 		};
 
 		rama_target_check_element(&element);
 	}
+}
+
+/* Merge the rows that were taken. */
+static void
+merge_rows(Receiver *receiver)
+{
+	const RamaMerge *merge = receiver->merge;
+
+	for (int i = 0; i < receiver->nrows; i++)
+		rama_buffer_fetch(merge->table, receiver->rows[i].hash);
+	for (int i = 0; i < receiver->nrows; i++)
+	{
+		const Row  *row = &receiver->rows[i];
+
+		if (merge->nvectors > 0)
+			make_elements(merge, row);
+		if (merge->column)
+			merge_into_json(receiver, row);
+		else
+			merge_into_row(receiver, row);
+	}
+	receiver->nrows = 0;
+	MemoryContextReset(receiver->row_context);
 }
 
 static bool
@@ -181,39 +239,54 @@ receiver_receive(TupleTableSlot *slot, DestReceiver *self)
 {
 	Receiver   *receiver = (Receiver *) self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
+	Row		   *row = &receiver->rows[receiver->nrows++];
 
 	slot_getallattrs(slot);
-	take_keys(receiver, slot);
-	if (receiver->merge->nvectors > 0)
-		make_elements(receiver);
-	if (receiver->merge->column)
-		merge_into_json(receiver, slot);
-	else
-		merge_into_row(receiver, slot);
+	take_keys(receiver->merge, slot, row);
+	take_values(receiver->merge, slot, row);
+	row->hash = rama_buffer_announce(receiver->merge->table, row->keys);
+	/* Documents of JSON may be large: one at a time. */
+	if (receiver->nrows == ROWS || receiver->merge->column)
+		merge_rows(receiver);
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(receiver->row_context);
 	return true;
 }
 
+/* The executor has delivered all rows. */
+static void
+receiver_shutdown(DestReceiver *self)
+{
+	Receiver   *receiver = (Receiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
+
+	merge_rows(receiver);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+receiver_destroy(DestReceiver *self)
+{
+}
+
 static bool
-combine(const MergeValue *value, TupleTableSlot *slot, Datum *state, bool *isnull)
+combine(const MergeValue *value, const Row *row, Datum *state, bool *isnull)
 {
 	int			column = value->column;
 
 	return rama_aggregate_value(value->aggregate, state, isnull,
-								column < 0 ? (Datum) 0 : slot->tts_values[column],
-								column < 0 ? false : slot->tts_isnull[column]);
+								column < 0 ? (Datum) 0 : row->values[column],
+								column < 0 ? false : row->nulls[column]);
 }
 
 /* The leaf is in columns. */
 static void
-merge_into_row(Receiver *receiver, TupleTableSlot *slot)
+merge_into_row(Receiver *receiver, const Row *from)
 {
 	const RamaMerge *merge = receiver->merge;
 	int			changed = 0;
 	RamaRow		row;
 
-	rama_row_open(&row, merge->table, receiver->keys, false);
+	rama_row_open(&row, merge->table, from->keys, false);
 	for (int i = 0; i < merge->nvalues; i++)
 	{
 		const MergeValue *value = &merge->values[i];
@@ -226,7 +299,7 @@ merge_into_row(Receiver *receiver, TupleTableSlot *slot)
 			state = row.values[attno - 1];
 			isnull = row.nulls[attno - 1];
 		}
-		if (!combine(value, slot, &state, &isnull))
+		if (!combine(value, from, &state, &isnull))
 			continue;
 		receiver->attnos[changed] = attno;
 		receiver->values[changed] = state;
@@ -255,7 +328,7 @@ edit_scalar(const LeafEdit *edit, const MergeValue *value, const JsonbValue *old
 		rama_input_of_json(&input, old);
 		state = rama_input_to_type(&input, type, &isnull);
 	}
-	if (!combine(value, edit->slot, &state, &isnull))
+	if (!combine(value, edit->row, &state, &isnull))
 		return false;
 	if (isnull)
 		out->type = jbvNull;
@@ -330,14 +403,14 @@ apply_leaf(RamaEdit *base, const RamaNode *node, const JsonbValue *old, JsonbVal
 }
 
 static void
-merge_into_json(Receiver *receiver, TupleTableSlot *slot)
+merge_into_json(Receiver *receiver, const Row *row)
 {
 	const RamaMerge *merge = receiver->merge;
 	int			nouter = merge->table->nkeys;
-	LeafEdit	edit = {.edit.apply = apply_leaf, .merge = merge, .slot = slot};
+	LeafEdit	edit = {.edit.apply = apply_leaf, .merge = merge, .row = row};
 	RamaTarget	target = {
 		.creates = true,
-		.keys = receiver->keys,
+		.keys = row->keys,
 		.nkeys = nouter,
 		.column = merge->column,
 		.ninner = merge->nkeys - nouter
@@ -350,7 +423,7 @@ merge_into_json(Receiver *receiver, TupleTableSlot *slot)
 		RamaInput	input = {
 			.form = RAMA_INPUT_SQL,
 			.type = key->assign.to.oid,
-			.datum = receiver->keys[nouter + i]
+			.datum = row->keys[nouter + i]
 		};
 
 		target.inner[i].node = key->node;
