@@ -64,8 +64,8 @@ static bool equal_keys(const RamaTableBuffer *buffer, const Datum *a, const Datu
 /* Values of more bytes may be stored out of line: read again when needed. */
 #define WIDE_VALUE 1000
 
-/* A row's place in the hash table, about */
-#define SLOT_BYTES (2 * sizeof(RowSlot))
+/* A row's places in the hash table and among dirty rows, about */
+#define SLOT_BYTES (2 * (sizeof(RowSlot) + sizeof(RamaBufferedRow *)))
 
 /* The batch that runs, numbered in this process; 0 when none does. */
 static uint64 serial = 0;
@@ -161,6 +161,37 @@ drop_values(RamaTableBuffer *buffer, RamaBufferedRow *row)
 		free_value(buffer, i, row->values[i], row->nulls[i]);
 }
 
+static inline bool
+is_plain(Datum varlena)
+{
+	return !VARATT_IS_EXTERNAL(DatumGetPointer(varlena)) &&
+		!VARATT_IS_COMPRESSED(DatumGetPointer(varlena));
+}
+
+/* As datum_image_hash(), which takes longer for plain values. */
+static inline uint32
+hash_image(Datum value, int16 len)
+{
+	if (len == -1 && is_plain(value))
+		return hash_bytes((unsigned char *) VARDATA_ANY(DatumGetPointer(value)),
+						  VARSIZE_ANY_EXHDR(DatumGetPointer(value)));
+	return datum_image_hash(value, false, len);
+}
+
+/* As datum_image_eq(), which takes longer for plain values. */
+static inline bool
+equal_images(Datum a, Datum b, const RamaKeyHash *key)
+{
+	if (key->len == -1 && is_plain(a) && is_plain(b))
+	{
+		Size		len = VARSIZE_ANY_EXHDR(DatumGetPointer(a));
+
+		return len == VARSIZE_ANY_EXHDR(DatumGetPointer(b)) &&
+			memcmp(VARDATA_ANY(DatumGetPointer(a)), VARDATA_ANY(DatumGetPointer(b)), len) == 0;
+	}
+	return datum_image_eq(a, b, key->byval, key->len);
+}
+
 static uint32
 hash_keys(RamaTableBuffer *buffer, const Datum *keys)
 {
@@ -176,7 +207,7 @@ hash_keys(RamaTableBuffer *buffer, const Datum *keys)
 		else if (key->byval)
 			h = murmurhash32((uint32) keys[i] ^ murmurhash32((uint32) (keys[i] >> 32)));
 		else
-			h = datum_image_hash(keys[i], false, key->len);
+			h = hash_image(keys[i], key->len);
 		hash = hash_combine(hash, h);
 	}
 	return hash;
@@ -191,7 +222,7 @@ equal_keys(const RamaTableBuffer *buffer, const Datum *a, const Datum *b)
 		bool		equal;
 
 		if (key->image)
-			equal = datum_image_eq(a[i], b[i], key->byval, key->len);
+			equal = equal_images(a[i], b[i], key);
 		else
 			equal = DatumGetBool(FunctionCall2Coll(&key->equal, key->collation, a[i], b[i]));
 		if (!equal)
@@ -240,8 +271,8 @@ init_key(RamaTableBuffer *buffer, RamaKeyHash *key, const RamaType *type)
 static void
 reset_table(RamaTableBuffer *buffer)
 {
-	dlist_init(&buffer->dirty);
-	buffer->ndirty = 0;
+	buffer->dirty = NULL;
+	buffer->ndirty = buffer->dirty_end = buffer->dirty_space = 0;
 	total_bytes -= buffer->bytes;
 	buffer->bytes = 0;
 	buffer->rows = NULL;
@@ -395,10 +426,7 @@ fit_tables(RamaPStateBuffer *buffer, RamaPState *pstate)
 											sizeof(RamaTableBuffer) * pstate->ntables);
 	buffer->ntables = pstate->ntables;
 	for (int i = 0; i < buffer->ntables; i++)
-	{
-		dlist_init(&buffer->tables[i].dirty);
 		buffer->tables[i].relid = pstate->tables[i]->relid;
-	}
 }
 
 /*
@@ -573,6 +601,43 @@ rama_buffers_in_use(void)
 	return result;
 }
 
+/*
+ * Places for all rows, so that rows can become dirty again when a subtransaction
+ * is rolled back, which must not allocate.
+ */
+static void
+make_dirty_space(RamaTableBuffer *buffer)
+{
+	uint32		space = Max(64, buffer->dirty_space * 2);
+
+	if (buffer->dirty_space > buffer->rows->members)
+		return;
+	if (buffer->dirty == NULL)
+		buffer->dirty = MemoryContextAlloc(buffer->context,
+										   sizeof(RamaBufferedRow *) * space);
+	else
+		buffer->dirty = repalloc_huge(buffer->dirty, sizeof(RamaBufferedRow *) * space);
+	buffer->dirty_space = space;
+}
+
+static void
+close_empty_places(RamaTableBuffer *buffer)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < buffer->dirty_end; i++)
+	{
+		RamaBufferedRow *row = buffer->dirty[i];
+
+		if (row == NULL)
+			continue;
+		row->dirty_at = n;
+		buffer->dirty[n++] = row;
+	}
+	buffer->dirty_end = n;
+}
+
+/* Touches no other rows, which may be far away. */
 static void
 set_dirty(RamaTableBuffer *buffer, RamaBufferedRow *row, bool dirty)
 {
@@ -580,15 +645,19 @@ set_dirty(RamaTableBuffer *buffer, RamaBufferedRow *row, bool dirty)
 		return;
 	if (dirty)
 	{
+		if (buffer->dirty_end == buffer->dirty_space)
+			close_empty_places(buffer);
 		row->state.flags |= RAMA_ROW_DIRTY;
-		dlist_push_tail(&buffer->dirty, &row->dirty);
+		row->dirty_at = buffer->dirty_end;
+		buffer->dirty[buffer->dirty_end++] = row;
 		buffer->ndirty++;
 	}
 	else
 	{
 		row->state.flags &= ~RAMA_ROW_DIRTY;
-		dlist_delete(&row->dirty);
-		buffer->ndirty--;
+		buffer->dirty[row->dirty_at] = NULL;
+		if (--buffer->ndirty == 0)
+			buffer->dirty_end = 0;
 	}
 }
 
@@ -857,6 +926,7 @@ add_row(RamaTableBuffer *buffer, const Datum *keys, uint32 hash)
 	RowSlot    *slot;
 	bool		found;
 
+	make_dirty_space(buffer);
 	slot = rowhash_insert_hash(buffer->rows, row->values, hash, &found);
 	slot->keys = row->values;
 	buffer->bytes += SLOT_BYTES;

@@ -48,7 +48,7 @@ typedef struct RamaBufferedRow
 	bool		own_keys;		/* they are not those behind the columns */
 	uint8		uses;			/* batches that used it lately */
 	uint32		last_use;		/* the last of them */
-	dlist_node	dirty;			/* in RamaTableBuffer.dirty, if linked */
+	uint32		dirty_at;		/* DIRTY: its place in RamaTableBuffer.dirty */
 	dlist_node	deep;			/* in the list of rows whose level is not 1, if linked */
 	struct RamaTableBuffer *buffer;
 	bool	   *nulls;
@@ -84,8 +84,10 @@ typedef struct RamaTableBuffer
 	MemoryContext context;		/* of the rows and of what is above */
 	Size		bytes;			/* of the rows */
 	struct rowhash_hash *rows;
-	dlist_head	dirty;
-	int			ndirty;
+	uint32		ndirty;
+	uint32		dirty_end;		/* places in use, empty ones among them */
+	uint32		dirty_space;	/* places, enough for all rows */
+	struct RamaBufferedRow **dirty; /* NULL: an empty place */
 	Oid			storage;		/* relfilenode before a utility command */
 	Relation	heap;			/* open in this batch, or NULL */
 	Relation	index;

@@ -98,16 +98,18 @@ placed(RamaBufferedRow *row)
 static void
 collect(RamaTableBuffer *buffer, Work *work)
 {
-	dlist_iter	it;
-
 	memset(work, 0, sizeof(*work));
 	work->deletes = palloc_array(Placed, buffer->ndirty);
 	work->updates = palloc_array(Placed, buffer->ndirty);
 	work->inserts = palloc_array(RamaBufferedRow *, buffer->ndirty);
-	dlist_foreach(it, &buffer->dirty)
+	for (uint32 i = 0; i < buffer->dirty_end; i++)
 	{
-		RamaBufferedRow *row = dlist_container(RamaBufferedRow, dirty, it.cur);
+		RamaBufferedRow *row = buffer->dirty[i];
 
+		if (i + AHEAD < buffer->dirty_end)
+			rama_prefetch(buffer->dirty[i + AHEAD]);
+		if (row == NULL)
+			continue;
 		if (!(row->state.flags & RAMA_ROW_STORED))
 			work->inserts[work->ninserts++] = row;
 		else if (row->state.flags & RAMA_ROW_EXISTS)
