@@ -19,12 +19,14 @@
 #include "access/tableam.h"
 #include "access/xlog.h"
 #include "catalog/indexing.h"
+#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* Columns of rama.activation */
@@ -65,6 +67,24 @@ rama_is_active(void)
 	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
 	return active;
+}
+
+/*
+ * rama_database_is_open() -- Does this database accept connections? Topologies
+ * are no way round ALLOW_CONNECTIONS.
+ */
+bool
+rama_database_is_open(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	bool		open = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		open = ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+		ReleaseSysCache(tuple);
+	}
+	return open;
 }
 
 static bool
@@ -194,6 +214,12 @@ rama_standstill(PG_FUNCTION_ARGS)
 	{
 		reason = "disabled";
 		hint = "Set pg_rama.enabled to on and reload.";
+	}
+	else if (!rama_database_is_open())
+	{
+		reason = "closed";
+		hint = psprintf("ALTER DATABASE %s ALLOW_CONNECTIONS true",
+						quote_identifier(get_database_name(MyDatabaseId)));
 	}
 	nulls[0] = nulls[1] = reason == NULL;
 	if (reason)

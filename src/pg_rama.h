@@ -63,6 +63,7 @@ extern void rama_hot_update(Relation rel, Oid key, ItemPointer tid, HeapTuple tu
 
 /* activation.c */
 extern bool rama_is_active(void);
+extern bool rama_database_is_open(void);
 extern void rama_activate_if_first(void);
 extern void rama_deactivate_if_last(void);
 extern void rama_lock_activation(void);

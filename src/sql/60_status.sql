@@ -8,15 +8,15 @@ COMMENT ON FUNCTION rama.topology_progress(regclass) IS
 
 CREATE FUNCTION rama.topology_state(topology regclass,
 	OUT batch bigint, OUT attempts int, OUT halted boolean, OUT retry_at timestamptz,
-	OUT sqlstate text, OUT error text, OUT failed_at timestamptz, OUT rate double precision, OUT max_lag int)
+	OUT sqlstate text, OUT error text, OUT failed_at timestamptz, OUT rate double precision, OUT max_lag int, OUT hint text)
 AS 'MODULE_PATHNAME', 'rama_topology_state' LANGUAGE C STRICT VOLATILE;
 COMMENT ON FUNCTION rama.topology_state(regclass) IS
-'The number of the last batch of a topology, its failed attempts since with their error and the time of the next, whether it has halted, events per second of late, and its option max_lag in ms. Needs SELECT on the topology.';
+'The number of the last batch of a topology, its failed attempts since with their error and the time of the next, whether it has halted, events per second of late, its option max_lag in ms, and why no worker serves it where something is wrong with that. Needs SELECT on the topology.';
 
 CREATE FUNCTION rama.standstill(OUT reason text, OUT hint text)
 AS 'MODULE_PATHNAME', 'rama_standstill' LANGUAGE C STABLE;
 COMMENT ON FUNCTION rama.standstill() IS
-'Why no topology of this database runs now, and what to do: ''not preloaded'', ''inactive'' (a restored or copied database before rama.activate()), ''standby'', ''disabled''. NULL if they may run.';
+'Why no topology of this database runs now, and what to do: ''not preloaded'', ''inactive'' (a restored or copied database before rama.activate()), ''standby'', ''disabled'', ''closed'' (the database accepts no connections). NULL if they may run.';
 
 CREATE VIEW rama.topologies AS
 SELECT n.nspname AS module, c.relname AS name, t.topology, t.kind,
@@ -46,7 +46,7 @@ SELECT n.nspname AS module, c.relname AS name, t.kind,
 	s.attempts, s.sqlstate AS last_sqlstate, s.error AS last_error, s.failed_at,
 	CASE WHEN w.reason IS NOT NULL THEN w.hint
 		WHEN t.paused OR s.halted THEN pg_catalog.format('SELECT rama.resume(%L)', t.topology)
-	END AS hint
+		ELSE s.hint END AS hint
 FROM rama.topology t
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.topology
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace

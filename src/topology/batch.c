@@ -50,7 +50,7 @@ typedef struct SourceBatch
 static Oid	current_topology = InvalidOid;
 static int64 current_batch = 0;
 
-static TimestampTz retry_at(RamaTopology *topology, RamaTopologyState *state);
+static RamaTicks retry_at(RamaTopology *topology, RamaTopologyState *state);
 static bool lock_relations(RamaTopology *topology, SourceBatch *sources);
 static int64 take_events(RamaTopology *topology, RamaTopologyState *state,
 						 SourceBatch *sources, bool *full);
@@ -142,20 +142,30 @@ rama_batch_run(RamaTopology *topology)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		rama_state_read(topology->relid, &state);
 		topology->retry_at = retry_at(topology, &state);
-		if (topology->retry_at > GetCurrentTimestamp())
+		if (topology->retry_at > rama_ticks())
 			outcome = RAMA_BATCH_WAIT;
 		else if ((ntaken = take_events(topology, &state, sources, &full)) > 0)
 		{
 			outcome = full ? RAMA_BATCH_FULL : RAMA_BATCH_DONE;
 			SetUserIdAndSecContext(topology->owner,
 								   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
-			run_as_owner(topology, &state, sources);
+			if (rama_handler_resolve(topology))
+				run_as_owner(topology, &state, sources);
+			else
+			{
+				outcome = RAMA_BATCH_BUSY;
+				ntaken = 0;
+			}
 		}
 		else if (advance(topology, &state, sources))
 			rama_state_write(topology->relid, &state);
 		for (int i = 0; i < topology->nsources; i++)
+		{
+			if (sources[i].events && !sources[i].same)
+				tuplestore_end(sources[i].events);
 			if (sources[i].settled)
 				rama_settled_end(sources[i].settled);
+		}
 		PopActiveSnapshot();
 	}
 	for (int i = 0; i < topology->nsources; i++)
@@ -176,18 +186,16 @@ rama_batch_run(RamaTopology *topology)
  * When may this worker try? A retry is for the worker that knows the events
  * of the failed attempt, unless it does not come to it.
  */
-static TimestampTz
+static RamaTicks
 retry_at(RamaTopology *topology, RamaTopologyState *state)
 {
-	TimestampTz elsewhere;
+	RamaTicks	at = rama_failure_retry(topology, state);
+	RamaTicks	elsewhere;
 
-	if (state->halted)
-		return DT_NOEND;
 	if (topology->retry && topology->attempted == state->batch + 1)
-		return state->retry_at;
+		return at;
 	elsewhere = rama_retried_elsewhere(topology->relid);
-	return elsewhere == 0 ? state->retry_at :
-		TimestampTzPlusMilliseconds(Max(state->retry_at, elsewhere), LEAVE_RETRY_MS);
+	return elsewhere == 0 ? at : rama_ticks_after(Max(at, elsewhere), LEAVE_RETRY_MS);
 }
 
 /*

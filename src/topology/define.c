@@ -377,7 +377,7 @@ resolve_each(const char *each, Oid depot, Oid *function)
 	AclResult	aclresult;
 	char	   *name;
 
-	*function = rama_handler_function(each, depot);
+	*function = rama_handler_function(each, depot, false);
 	aclresult = rama_function_aclcheck(*function, GetUserId(), ACL_EXECUTE);
 	if (aclresult != ACLCHECK_OK)
 		aclcheck_error(aclresult, OBJECT_FUNCTION, each);
@@ -431,7 +431,7 @@ rama_topology_record_dependencies(Oid relid)
 		depend_on(relid, RelationRelationId, source->depot);
 		if (source->each)
 			depend_on(relid, ProcedureRelationId,
-					  rama_handler_function(source->each, source->depot));
+					  rama_handler_function(source->each, source->depot, false));
 	}
 	rama_topology_free(topology);
 }

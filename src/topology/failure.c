@@ -15,13 +15,39 @@
 #define MAX_BACKOFF_MS 10000
 
 static int
+longest_backoff_ms(const RamaOptions *options)
+{
+	return Max(MAX_BACKOFF_MS, options->backoff);
+}
+
+static int
 backoff_ms(const RamaOptions *options, int attempts)
 {
 	double		ms = options->backoff;
 
 	for (int i = 1; i < attempts && ms < MAX_BACKOFF_MS; i++)
 		ms *= 2;
-	return (int) Min(ms, Max(MAX_BACKOFF_MS, options->backoff));
+	return (int) Min(ms, longest_backoff_ms(options));
+}
+
+/*
+ * rama_failure_retry() -- When is a topology to be tried again? Now, where
+ * nothing has failed; never, when it has halted.
+ *
+ * The row has a time of day, which is worth as much as the clock is: a time
+ * farther ahead than any back-off means that the clock has been set back.
+ */
+RamaTicks
+rama_failure_retry(const RamaTopology *topology, const RamaTopologyState *state)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (state->halted)
+		return RAMA_NEVER;
+	if (state->retry_at <= now ||
+		state->retry_at > TimestampTzPlusMilliseconds(now, longest_backoff_ms(&topology->options)))
+		return 0;
+	return rama_ticks() + (state->retry_at - now);
 }
 
 /*
@@ -33,13 +59,12 @@ backoff_ms(const RamaOptions *options, int attempts)
  * nothing if the topology is gone, or locked by somebody who changes it.
  * Returns when to try again.
  */
-TimestampTz
+RamaTicks
 rama_failure_record(RamaTopology *topology, const ErrorData *error)
 {
 	const RamaOptions *options = &topology->options;
 	Oid			relid = topology->relid;
-	TimestampTz retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   options->backoff);
+	RamaTicks	retry_at = rama_ticks_after(rama_ticks(), options->backoff);
 	RamaTopologyState state;
 
 	rama_start_transaction();
@@ -58,7 +83,7 @@ rama_failure_record(RamaTopology *topology, const ErrorData *error)
 		if (error->context)
 			state.error = psprintf("%s\n%s", state.error, error->context);
 		rama_state_write(relid, &state);
-		retry_at = state.halted ? DT_NOEND : state.retry_at;
+		retry_at = rama_failure_retry(topology, &state);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -18,9 +18,11 @@
 #include "miscadmin.h"
 #include "parser/parser.h"
 #include "pstate/pstate.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -104,6 +106,55 @@ rama_handler_run(RamaTopology *topology, RamaSource *source, Relation depot,
 }
 
 /*
+ * Is the definition in memory the one that is committed? A rename can be seen
+ * before its invalidations are sent, which is while its locks are still held.
+ */
+static bool
+definition_settled(RamaTopology *topology)
+{
+	Oid			sources = rama_catalog_relid("source");
+
+	if (!ConditionalLockRelationOid(sources, ShareLock))
+		return false;
+	UnlockRelationOid(sources, ShareLock);
+	AcceptInvalidationMessages();
+	return !topology->stale;
+}
+
+/*
+ * rama_handler_resolve() -- Find the functions that are called for events.
+ *
+ * Called with the topology's locks held. False if the definition turns out to
+ * be stale: a function, or its schema, has been renamed. Error (42883) if one
+ * is gone.
+ */
+bool
+rama_handler_resolve(RamaTopology *topology)
+{
+	HandlerPosition position = {topology, InvalidOid, RAMA_NO_OFFSET};
+	ErrorContextCallback callback = {error_context_stack, handler_error_context, &position};
+	bool		found = true;
+
+	error_context_stack = &callback;
+	for (int i = 0; found && i < topology->nsources; i++)
+	{
+		RamaSource *source = &topology->sources[i];
+
+		if (source->each == NULL)
+			continue;
+		position.depot = source->depot;
+		source->function = rama_handler_function(source->each, source->depot, true);
+		if (OidIsValid(source->function))
+			continue;
+		found = definition_settled(topology);
+		if (found)
+			(void) rama_handler_function(source->each, source->depot, false);
+	}
+	error_context_stack = callback.previous;
+	return found;
+}
+
+/*
  * Call the function for each event in offset order. Each call sees what the
  * calls before it did.
  */
@@ -111,7 +162,7 @@ static void
 run_each(RamaSource *source, Relation depot, Tuplestorestate *events,
 		 HandlerPosition *position)
 {
-	Oid			function = rama_handler_function(source->each, RelationGetRelid(depot));
+	Oid			function = source->function;
 	AclResult	aclresult = rama_function_aclcheck(function, GetUserId(), ACL_EXECUTE);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(depot),
 													&TTSOpsMinimalTuple);

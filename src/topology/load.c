@@ -95,16 +95,17 @@ text_or_null(HeapTuple tuple, AttrNumber attno, TupleDesc desc)
  * rama_handler_function() -- The function of that name whose one argument is
  * the depot's row type.
  *
- * Errors: 42883 without one, with a hint that shows its signature.
+ * Errors: 42883 without one, with a hint that shows its signature; with
+ * missing_ok InvalidOid.
  */
 Oid
-rama_handler_function(const char *name, Oid depot)
+rama_handler_function(const char *name, Oid depot, bool missing_ok)
 {
 	Oid			rowtype = get_rel_type_id(depot);
 	Oid			function = LookupFuncName(stringToQualifiedNameList_compat(name),
 										  1, &rowtype, true);
 
-	if (!OidIsValid(function))
+	if (!OidIsValid(function) && !missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("handler function %s(%s) does not exist",
@@ -174,7 +175,7 @@ rama_topology_uses(const RamaTopology *topology, Oid relid)
  * rama_topology_load() -- A topology from the catalog, in a memory context of
  * its own below parent, or NULL where the relation is none.
  *
- * Handler functions are not resolved here: see rama_handler_run(). A source
+ * Handler functions are not resolved here: see rama_handler_resolve(). A source
  * whose depot is none any more has info.sequence = InvalidOid.
  */
 RamaTopology *

@@ -123,16 +123,17 @@ rama_topology_progress(PG_FUNCTION_ARGS)
 
 /*
  * rama_topology_state(topology) -- batch, attempts, halted, retry_at,
- * sqlstate, error, failed_at, rate, max_lag in ms; NULL for a topology that
- * has been dropped meanwhile.
+ * sqlstate, error, failed_at, rate, max_lag in ms, hint; NULL for a topology
+ * that has been dropped meanwhile.
  */
 Datum
 rama_topology_state(PG_FUNCTION_ARGS)
 {
 	RamaTopologyState state;
 	TupleDesc	desc;
-	Datum		values[9];
-	bool		nulls[9] = {false};
+	Datum		values[10];
+	bool		nulls[10] = {false};
+	const char *hint;
 	RamaTopology *topology;
 	double		rate;
 
@@ -158,6 +159,10 @@ rama_topology_state(PG_FUNCTION_ARGS)
 	values[7] = Float8GetDatum(rate);
 	values[8] = Int32GetDatum(topology->options.max_lag);
 	nulls[8] = topology->options.max_lag == 0;
+	hint = rama_worker_hint(topology);
+	nulls[9] = hint == NULL;
+	if (hint)
+		values[9] = CStringGetTextDatum(hint);
 	rama_topology_free(topology);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

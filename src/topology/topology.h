@@ -12,6 +12,7 @@
 
 #include "pg_rama.h"
 
+#include "clock.h"
 #include "datatype/timestamp.h"
 #include "depot/depot.h"
 #include "executor/spi.h"
@@ -81,7 +82,7 @@ typedef struct RamaTopology
 	Oid		   *writes;			/* PStates, in the order of their oids */
 	int			nsources;
 	RamaSource *sources;
-	TimestampTz retry_at;		/* with RAMA_BATCH_WAIT: not before */
+	RamaTicks	retry_at;		/* with RAMA_BATCH_WAIT: not before */
 	bool		retry;			/* this worker's last attempt has failed */
 	int64		attempted;		/* the number of that batch */
 	bool		stale;			/* the catalog has changed since */
@@ -127,7 +128,7 @@ extern RamaTopology *rama_topology_load(Oid relid, MemoryContext parent);
 extern void rama_topology_free(RamaTopology *topology);
 extern void rama_source_forget_plans(RamaSource *source);
 extern void rama_topology_inherit(RamaTopology *topology, const RamaTopology *old);
-extern Oid	rama_handler_function(const char *name, Oid depot);
+extern Oid	rama_handler_function(const char *name, Oid depot, bool missing_ok);
 extern void rama_source_set_each(Oid topology, int number, const char *each);
 extern bool rama_topology_add_write(Oid relid, Oid pstate);
 
@@ -148,6 +149,7 @@ extern void rama_batch_forget(void);
 /* handler.c */
 extern void rama_handler_begin(RamaTopology *topology, RamaSource *source, Oid depot,
 							   int64 nevents);
+extern bool rama_handler_resolve(RamaTopology *topology);
 extern void rama_handler_run(RamaTopology *topology, RamaSource *source,
 							 Relation depot, Tuplestorestate *events, int64 nevents);
 extern void rama_handler_check_sql(Oid topology, const char *sql, Oid depot,
@@ -175,7 +177,8 @@ extern void rama_changed_forget(void);
 extern void rama_estimate_init(void);
 
 /* failure.c */
-extern TimestampTz rama_failure_record(RamaTopology *topology, const ErrorData *error);
+extern RamaTicks rama_failure_record(RamaTopology *topology, const ErrorData *error);
+extern RamaTicks rama_failure_retry(const RamaTopology *topology, const RamaTopologyState *state);
 
 /* define.c */
 extern void rama_topology_record_dependencies(Oid relid);

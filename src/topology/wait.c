@@ -128,7 +128,7 @@ rama_wait(PG_FUNCTION_ARGS)
 	Oid			depot = PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2);
 	MemoryContext loop_context;
 	RamaTopology *topology;
-	TimestampTz deadline;
+	RamaTicks	deadline;
 	Target	   *targets;
 	Snapshot	snapshot;
 	bool		result;
@@ -151,7 +151,7 @@ rama_wait(PG_FUNCTION_ARGS)
 				 errmsg("the topology has been dropped")));
 	targets = make_targets(topology, has_up_to, has_up_to ? PG_GETARG_INT64(1) : 0, depot);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	deadline = GetCurrentTimestamp() + rama_interval_us(PG_GETARG_INTERVAL_P(3));
+	deadline = rama_ticks() + rama_interval_us(PG_GETARG_INTERVAL_P(3));
 
 	loop_context = AllocSetContextCreate(CurrentMemoryContext, "pg_rama wait",
 										 ALLOCSET_SMALL_SIZES);

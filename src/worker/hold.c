@@ -23,13 +23,13 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "storage/lmgr.h"
 #include "parser/parse_func.h"
 #include "parser/parse_type.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 #include "utils/snapmgr.h"
 
 /* How long to wait for the workers of a database to end. */
@@ -49,6 +49,7 @@ typedef struct HoldTarget
 {
 	HoldKind	kind;
 	Oid			database;
+	List	   *depots;			/* that the statement drops */
 } HoldTarget;
 
 static bool
@@ -108,11 +109,12 @@ dropped_object(ObjectType type, Node *name)
 
 /*
  * Do a depot, a PState or a topology depend on one of these objects, which
- * the query in "start" gives as (classid, objid)?
+ * the query in "start" gives as (classid, objid)? Adds to *depots.
  */
 static bool
-reaches_ours(const char *start, int nargs, Oid *types, Datum *args)
+reaches_ours(const char *start, int nargs, Oid *types, Datum *args, List **depots)
 {
+	MemoryContext context = CurrentMemoryContext;
 	bool		found = false;
 	char	   *sql = psprintf("WITH RECURSIVE d (classid, objid) AS (%s UNION "
 							   "SELECT p.classid, p.objid FROM pg_catalog.pg_depend p JOIN d "
@@ -124,24 +126,32 @@ reaches_ours(const char *start, int nargs, Oid *types, Datum *args)
 	SPI_connect();
 	if (SPI_execute_with_args(sql, nargs, types, args, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not follow dependencies");
-	for (uint64 i = 0; !found && i < SPI_processed; i++)
+	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+														   SPI_tuptable->tupdesc, 1, &isnull));
 
-		found = is_ours(DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-													   SPI_tuptable->tupdesc, 1, &isnull)));
+		found = found || is_ours(relid);
+		if (rama_catalog_fetch("depot", relid, NULL))
+		{
+			MemoryContext old = MemoryContextSwitchTo(context);
+
+			*depots = list_append_unique_oid(*depots, relid);
+			MemoryContextSwitchTo(old);
+		}
 	}
 	SPI_finish();
 	return found;
 }
 
 static bool
-object_reaches_ours(const ObjectAddress *object)
+object_reaches_ours(const ObjectAddress *object, List **depots)
 {
 	Oid			types[2] = {OIDOID, OIDOID};
 	Datum		args[2] = {ObjectIdGetDatum(object->classId), ObjectIdGetDatum(object->objectId)};
 
-	return reaches_ours("SELECT $1, $2", 2, types, args);
+	return reaches_ours("SELECT $1, $2", 2, types, args, depots);
 }
 
 /* Schema owners may drop what is in their schema, too. */
@@ -160,8 +170,9 @@ may_drop(const ObjectAddress *object)
  * far as one can see before it runs?
  */
 static bool
-drops_ours(DropStmt *stmt)
+drops_ours(DropStmt *stmt, List **depots)
 {
+	bool		found = false;
 	ListCell   *lc;
 
 	foreach(lc, stmt->objects)
@@ -171,15 +182,15 @@ drops_ours(DropStmt *stmt)
 		if (!OidIsValid(object.objectId) || !may_drop(&object))
 			continue;
 		if (object.classId == RelationRelationId && is_ours(object.objectId))
-			return true;
+			found = true;
 		/* pg_rama itself leaves tables behind, but not their triggers. */
 		if (object.classId == ExtensionRelationId &&
 			object.objectId == get_extension_oid("pg_rama", true))
-			return true;
-		if (stmt->behavior == DROP_CASCADE && object_reaches_ours(&object))
-			return true;
+			found = true;
+		if (stmt->behavior == DROP_CASCADE && object_reaches_ours(&object, depots))
+			found = true;
 	}
-	return false;
+	return found;
 }
 
 /*
@@ -187,8 +198,9 @@ drops_ours(DropStmt *stmt)
  * topology?
  */
 static bool
-drops_owned_ours(DropOwnedStmt *stmt)
+drops_owned_ours(DropOwnedStmt *stmt, List **depots)
 {
+	bool		found = false;
 	ListCell   *lc;
 
 	foreach(lc, stmt->roles)
@@ -203,10 +215,10 @@ drops_owned_ours(DropOwnedStmt *stmt)
 						 "JOIN pg_catalog.pg_database b ON b.oid OPERATOR(pg_catalog.=) s.dbid "
 						 "WHERE b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() "
 						 "AND s.refobjid OPERATOR(pg_catalog.=) $1 "
-						 "AND s.deptype OPERATOR(pg_catalog.=) 'o'", 1, types, args))
-			return true;
+						 "AND s.deptype OPERATOR(pg_catalog.=) 'o'", 1, types, args, depots))
+			found = true;
 	}
-	return false;
+	return found;
 }
 
 static bool
@@ -223,14 +235,31 @@ may_create_databases(void)
 	return result || superuser();
 }
 
+static bool
+is_template(Oid database)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
 /*
  * May the user run DDL on this database, or copy it?
  */
 static bool
 may_use_database(Node *parsetree, Oid database)
 {
-	return object_ownercheck(DatabaseRelationId, database, GetUserId()) &&
-		(!IsA(parsetree, CreatedbStmt) || may_create_databases());
+	bool		owner = object_ownercheck(DatabaseRelationId, database, GetUserId());
+
+	if (IsA(parsetree, CreatedbStmt))
+		return may_create_databases() && (owner || is_template(database));
+	return owner;
 }
 
 static const char *
@@ -268,9 +297,9 @@ sets_tablespace(AlterDatabaseStmt *stmt)
 static HoldTarget
 hold_for(Node *parsetree)
 {
-	HoldTarget	none = {HOLD_NONE, InvalidOid};
-	HoldTarget	here = {HOLD_CANCEL, MyDatabaseId};
-	HoldTarget	other = {HOLD_END, InvalidOid};
+	HoldTarget	none = {HOLD_NONE, InvalidOid, NIL};
+	HoldTarget	here = {HOLD_CANCEL, MyDatabaseId, NIL};
+	HoldTarget	other = {HOLD_END, InvalidOid, NIL};
 	const char *name = NULL;
 
 	if (OidIsValid(rama_current_topology()))
@@ -279,10 +308,10 @@ hold_for(Node *parsetree)
 	{
 		case T_DropStmt:
 			return OidIsValid(get_extension_oid("pg_rama", true)) &&
-				drops_ours((DropStmt *) parsetree) ? here : none;
+				drops_ours((DropStmt *) parsetree, &here.depots) ? here : none;
 		case T_DropOwnedStmt:
 			return OidIsValid(get_extension_oid("pg_rama", true)) &&
-				drops_owned_ours((DropOwnedStmt *) parsetree) ? here : none;
+				drops_owned_ours((DropOwnedStmt *) parsetree, &here.depots) ? here : none;
 		case T_DropdbStmt:
 			name = ((DropdbStmt *) parsetree)->dbname;
 			break;
@@ -328,10 +357,7 @@ signal_workers(Oid database, HoldKind kind)
 		if (kind == HOLD_END)
 			kill(slot->pid, SIGTERM);
 		else if (OidIsValid(slot->owner) && !slot->idle)
-		{
-			slot->yield = true;
 			kill(slot->pid, SIGINT);
-		}
 	}
 	LWLockRelease(rama_shared->lock);
 	return n;
@@ -357,7 +383,7 @@ change_holds(Oid database, int by)
 static void
 clear_database(Oid database, HoldKind kind)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), END_WORKERS_MS);
+	RamaTicks	deadline = rama_ticks_after(rama_ticks(), END_WORKERS_MS);
 
 	if (kind == HOLD_CANCEL)
 	{
@@ -365,7 +391,7 @@ clear_database(Oid database, HoldKind kind)
 		return;
 	}
 	ConditionVariablePrepareToSleep(&rama_shared->changed);
-	while (signal_workers(database, kind) > 0 && GetCurrentTimestamp() < deadline)
+	while (signal_workers(database, kind) > 0 && rama_ticks() < deadline)
 		ConditionVariableTimedSleep(&rama_shared->changed, 100, PG_WAIT_EXTENSION);
 	ConditionVariableCancelSleep();
 }
@@ -424,6 +450,20 @@ changes_owner(Node *parsetree)
 	return OidIsValid(relid) && rama_is_topology(relid);
 }
 
+/* Does the statement say whether a database accepts connections? */
+static bool
+opens_database(Node *parsetree)
+{
+	ListCell   *lc;
+
+	if (!IsA(parsetree, AlterDatabaseStmt))
+		return false;
+	foreach(lc, ((AlterDatabaseStmt *) parsetree)->options)
+		if (strcmp(((DefElem *) lfirst(lc))->defname, "allow_connections") == 0)
+			return true;
+	return false;
+}
+
 static void
 run(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	ProcessUtilityContext context, ParamListInfo params,
@@ -435,6 +475,20 @@ run(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	else
 		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params,
 								queryEnv, dest, qc);
+}
+
+/*
+ * An appender locks the depot, then its sequence. A DROP that cascades would
+ * lock them in the order in which they were made, and both would be stuck.
+ */
+static void
+lock_depots(List *depots)
+{
+	ListCell   *lc;
+
+	list_sort(depots, list_oid_cmp);
+	foreach(lc, depots)
+		LockRelationOid(lfirst_oid(lc), AccessExclusiveLock);
 }
 
 /* The statement, with a database held meanwhile. */
@@ -450,6 +504,7 @@ run_held(const HoldTarget *target, PlannedStmt *pstmt, const char *queryString,
 	PG_ENSURE_ERROR_CLEANUP(end_hold, database);
 	{
 		clear_database(target->database, target->kind);
+		lock_depots(target->depots);
 		run(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_hold, database);
@@ -467,10 +522,11 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	/* The statement may be freed when it has run: a ROLLBACK, for one. */
 	Node	   *parsetree = pstmt->utilityStmt;
 	bool		new_owner = rama_shared && changes_owner(parsetree);
+	bool		opens = rama_shared && opens_database(parsetree);
 	bool		commits_prepared = rama_shared && IsA(parsetree, TransactionStmt) &&
 		((TransactionStmt *) parsetree)->kind == TRANS_STMT_COMMIT_PREPARED;
 	bool		in_batch = rama_visible_before_utility(parsetree);
-	HoldTarget	target = {HOLD_NONE, InvalidOid};
+	HoldTarget	target = {HOLD_NONE, InvalidOid, NIL};
 
 	if (rama_shared && !RecoveryInProgress() && OidIsValid(MyDatabaseId))
 		target = hold_for(parsetree);
@@ -484,6 +540,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 
 	if (target.kind == HOLD_CANCEL || new_owner)
 		rama_wake_catalog_at_commit();
+	else if (opens)
+		rama_wake_all_at_commit();
 	/* Whose events are now committed is not known here. */
 	else if (commits_prepared)
 		rama_wake_database(MyDatabaseId, ~UINT64CONST(0), true);

@@ -12,7 +12,6 @@
  */
 #include "pg_rama.h"
 
-#include "utils/timestamp.h"
 #include "worker/worker.h"
 
 /* A worker that is busy for longer than this gives its topologies away. */
@@ -25,7 +24,7 @@
 void
 rama_home_run(RamaSlot *slot, Oid topology)
 {
-	slot->running_since = GetCurrentTimestamp();
+	slot->running_since = rama_ticks();
 	slot->running = topology;
 }
 
@@ -57,8 +56,8 @@ rama_home_claim(RamaSlot *mine, Oid topology)
  * *recheck is when to ask again.
  */
 bool
-rama_home_elsewhere(const RamaSlot *mine, Oid topology, TimestampTz now,
-					TimestampTz *recheck)
+rama_home_elsewhere(const RamaSlot *mine, Oid topology, RamaTicks now,
+					RamaTicks *recheck)
 {
 	uint64		bit = rama_depot_bit(topology);
 	uint32		used = pg_atomic_read_u32(&rama_shared->slots_used);
@@ -76,7 +75,7 @@ rama_home_elsewhere(const RamaSlot *mine, Oid topology, TimestampTz now,
 			continue;
 		if (!OidIsValid(running) || running == topology)
 			return true;
-		*recheck = TimestampTzPlusMilliseconds(slot->running_since, BUSY_MS);
+		*recheck = rama_ticks_after(slot->running_since, BUSY_MS);
 		return *recheck > now;
 	}
 	return false;

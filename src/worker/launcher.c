@@ -17,6 +17,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -28,10 +29,11 @@
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 /* A worker runs so long before it is asked to leave in the middle of work. */
 #define TURN_MS 1000
+/* How often to say that there is no place for a process. */
+#define COMPLAIN_MS 60000
 /* How often to look at everything though nobody said anything. */
 #define LAUNCHER_POLL_MS 10000
 
@@ -43,10 +45,10 @@ static bool out_of_places = false;
 
 static void find_databases(void);
 static void reap(void);
-static TimestampTz send_scouts(TimestampTz now);
+static RamaTicks send_scouts(RamaTicks now);
 static bool scout_waits(void);
-static TimestampTz start_workers(TimestampTz now);
-static TimestampTz ask_for_places(TimestampTz now);
+static RamaTicks start_workers(RamaTicks now);
+static RamaTicks ask_for_places(RamaTicks now);
 static bool start(RamaTopologyKind kind, Oid database, Oid owner);
 
 /*
@@ -62,7 +64,7 @@ rama_launcher_register(void)
 		return;
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = 5;
+	worker.bgw_restart_time = RAMA_RETRY_MS / 1000;
 	strlcpy(worker.bgw_library_name, "pg_rama", sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "rama_launcher_main", sizeof(worker.bgw_function_name));
 	strlcpy(worker.bgw_name, "pg_rama launcher", sizeof(worker.bgw_name));
@@ -102,8 +104,8 @@ rama_launcher_main(Datum arg)
 
 	for (;;)
 	{
-		TimestampTz now = GetCurrentTimestamp();
-		TimestampTz next = TimestampTzPlusMilliseconds(now, LAUNCHER_POLL_MS);
+		RamaTicks	now = rama_ticks();
+		RamaTicks	next = rama_ticks_after(now, LAUNCHER_POLL_MS);
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -111,6 +113,7 @@ rama_launcher_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			rama_shared->rescan = true;
 		}
 		reap();
 		if (rama_shared->rescan)
@@ -124,14 +127,15 @@ rama_launcher_main(Datum arg)
 			next = Min(next, ask_for_places(now));
 		}
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-				  Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next)),
+				  Max(1, rama_ms_until(next)),
 				  PG_WAIT_EXTENSION);
 	}
 }
 
 /*
- * Mark every database that can be connected to as unknown. Templates are left
- * alone: they must be free to be copied.
+ * Mark every database that can be connected to as unknown, and those that
+ * cannot be any more, whose scout will find no topology that may run.
+ * template1 is left alone: it must be free to be copied.
  */
 static void
 find_databases(void)
@@ -141,6 +145,9 @@ find_databases(void)
 	HeapTuple	tuple;
 	bool		full = false;
 
+	/* A change that comes meanwhile is another scan's. */
+	rama_shared->rescan = false;
+	pg_memory_barrier();
 	rama_start_transaction();
 	(void) GetTransactionSnapshot();
 	rel = table_open(DatabaseRelationId, AccessShareLock);
@@ -149,22 +156,21 @@ find_databases(void)
 	{
 		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
 		RamaDatabase *entry;
+		bool		open = form->datallowconn && form->oid != Template1DbOid &&
+			form->datconnlimit != DATCONNLIMIT_INVALID_DB;
 
-		if (!form->datallowconn || form->datistemplate)
-			continue;
 		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
-		entry = rama_database_slot(form->oid, true);
-		if (entry)
-			entry->dirty = true;
-		else
-			full = true;
+		entry = rama_database_slot(form->oid, open);
 		LWLockRelease(rama_shared->lock);
+		if (entry)
+			rama_wake_database(form->oid, 0, true);
+		else if (open)
+			full = true;
 	}
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
 	CommitTransactionCommand();
 
-	rama_shared->rescan = false;
 	if (full)
 		ereport(WARNING,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -193,12 +199,8 @@ reap(void)
 		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
 		if (slot->inuse && slot->pid == 0)
 		{
-			RamaGroup  *group = rama_group_slot(slot->database, slot->owner, slot->kind);
-
 			slot->inuse = false;
-			if (group)
-				group->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-															  RAMA_RETRY_MS);
+			rama_slot_failed(slot);
 		}
 		LWLockRelease(rama_shared->lock);
 	}
@@ -222,10 +224,10 @@ has_scout(Oid database)
  * A scout for every database whose catalog has changed, one at a time each:
  * the exit of one wakes us. Returns when to look again.
  */
-static TimestampTz
-send_scouts(TimestampTz now)
+static RamaTicks
+send_scouts(RamaTicks now)
 {
-	TimestampTz next = DT_NOEND;
+	RamaTicks	next = RAMA_NEVER;
 
 	for (int i = 0; i < RAMA_MAX_DATABASES; i++)
 	{
@@ -253,7 +255,7 @@ send_scouts(TimestampTz now)
 		{
 			entry->dirty = true;
 			entry->no_place = true;
-			entry->retry_at = TimestampTzPlusMilliseconds(now, RAMA_RETRY_MS);
+			entry->retry_at = rama_ticks_after(now, RAMA_RETRY_MS);
 			next = Min(next, entry->retry_at);
 		}
 		LWLockRelease(rama_shared->lock);
@@ -300,7 +302,7 @@ count_workers(Oid database, Oid owner, RamaTopologyKind kind)
 
 /* Has a group without worker something to do? */
 static bool
-is_wanted(RamaGroup *group, TimestampTz now)
+is_wanted(RamaGroup *group, RamaTicks now)
 {
 	return pg_atomic_read_u32(&group->wanted) != 0 || group->due_at <= now;
 }
@@ -312,7 +314,7 @@ is_wanted(RamaGroup *group, TimestampTz now)
  * caller holds the lock.
  */
 static RamaGroup *
-neediest_group(TimestampTz now, TimestampTz *next)
+neediest_group(RamaTicks now, RamaTicks *next)
 {
 	RamaGroup  *best = NULL;
 	double		best_need = 0;
@@ -352,10 +354,10 @@ neediest_group(TimestampTz now, TimestampTz *next)
 /*
  * Start workers for the groups that need them. Returns when to look again.
  */
-static TimestampTz
-start_workers(TimestampTz now)
+static RamaTicks
+start_workers(RamaTicks now)
 {
-	TimestampTz next = DT_NOEND;
+	RamaTicks	next = RAMA_NEVER;
 
 	for (;;)
 	{
@@ -376,7 +378,7 @@ start_workers(TimestampTz now)
 		if (group == NULL)
 			return next;
 		if (!start(kind, database, owner))
-			return Min(next, TimestampTzPlusMilliseconds(now, RAMA_RETRY_MS));
+			return Min(next, rama_ticks_after(now, RAMA_RETRY_MS));
 	}
 }
 
@@ -386,7 +388,7 @@ start_workers(TimestampTz now)
  * caller holds the lock.
  */
 static RamaSlot *
-dispensable_worker(Oid database, TimestampTz now)
+dispensable_worker(Oid database, RamaTicks now)
 {
 	RamaSlot   *best = NULL;
 
@@ -400,7 +402,7 @@ dispensable_worker(Oid database, TimestampTz now)
 			continue;
 		if (slot->idle)
 			return slot;
-		if (TimestampDifferenceExceeds(slot->started_at, now, TURN_MS) &&
+		if (now >= rama_ticks_after(slot->started_at, TURN_MS) &&
 			(best == NULL || slot->started_at < best->started_at))
 			best = slot;
 	}
@@ -441,10 +443,10 @@ ask_to_leave(RamaSlot *slot)
  * group of its database, or of any where max_worker_processes are too few.
  * Returns when to look again.
  */
-static TimestampTz
-ask_for_places(TimestampTz now)
+static RamaTicks
+ask_for_places(RamaTicks now)
 {
-	TimestampTz next = DT_NOEND;
+	RamaTicks	next = RAMA_NEVER;
 	bool		scout = scout_waits();
 
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
@@ -472,7 +474,7 @@ ask_for_places(TimestampTz now)
 		{
 			/* Whoever becomes idle tells us. */
 			pg_atomic_write_u32(&rama_shared->places_wanted, 1);
-			next = TimestampTzPlusMilliseconds(now, TURN_MS);
+			next = rama_ticks_after(now, TURN_MS);
 		}
 	}
 	LWLockRelease(rama_shared->lock);
@@ -500,7 +502,6 @@ reserve_slot(RamaTopologyKind kind, Oid database, Oid owner)
 		slot->latch = NULL;
 		slot->idle = false;
 		slot->leave = false;
-		slot->yield = false;
 		pg_atomic_write_u64(&slot->depots, 0);
 		pg_atomic_write_u64(&slot->wanted, 0);
 		pg_atomic_write_u64(&slot->homes, 0);
@@ -521,7 +522,7 @@ reserve_slot(RamaTopologyKind kind, Oid database, Oid owner)
 static bool
 start(RamaTopologyKind kind, Oid database, Oid owner)
 {
-	static bool complained = false;
+	static RamaTicks complained_at = 0;
 	const char *what = OidIsValid(owner) ? "worker" : "scout";
 	BackgroundWorker worker = {0};
 	int			slot = reserve_slot(kind, database, owner);
@@ -544,21 +545,44 @@ start(RamaTopologyKind kind, Oid database, Oid owner)
 		MemoryContextSwitchTo(old);
 		if (started)
 		{
-			complained = false;
+			rama_shared->no_place = false;
 			return true;
 		}
 		LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
 		rama_shared->slots[slot].inuse = false;
 		LWLockRelease(rama_shared->lock);
 	}
-	out_of_places = true;
-	if (complained)
+	out_of_places = rama_shared->no_place = true;
+	if (complained_at != 0 && rama_ticks() < rama_ticks_after(complained_at, COMPLAIN_MS))
 		return false;
-	complained = true;
+	complained_at = rama_ticks();
 	ereport(WARNING,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("no place for a pg_rama %s", what),
 			 errdetail("It is tried again every %d ms.", RAMA_RETRY_MS),
-			 errhint("Increase max_worker_processes, or decrease pg_rama.workers.")));
+			 errhint(RAMA_PLACES_HINT)));
 	return false;
+}
+
+/*
+ * rama_worker_hint() -- Why a topology has no worker although it may run, as
+ * far as its DBA can help it; else NULL.
+ */
+const char *
+rama_worker_hint(const RamaTopology *topology)
+{
+	const char *hint = NULL;
+
+	if (rama_shared == NULL || topology->paused || RecoveryInProgress())
+		return NULL;
+	LWLockAcquire(rama_shared->lock, LW_SHARED);
+	if (count_workers(MyDatabaseId, topology->owner, topology->kind) > 0)
+		hint = NULL;
+	else if (rama_shared->launcher == NULL)
+		hint = "The pg_rama launcher is not running: it starts again after some seconds, "
+			"or max_worker_processes is too small for it.";
+	else if (rama_shared->no_place)
+		hint = RAMA_PLACES_HINT;
+	LWLockRelease(rama_shared->lock);
+	return hint;
 }

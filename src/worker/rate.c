@@ -13,7 +13,6 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
 #define RATE_SECONDS 10.0
 
@@ -35,16 +34,16 @@ find_rate(Oid topology, bool create)
 		return NULL;
 	oldest->topology = topology;
 	oldest->database = MyDatabaseId;
-	oldest->at = GetCurrentTimestamp();
+	oldest->at = rama_ticks();
 	oldest->events = 0;
 	return oldest;
 }
 
 /* What is left of an average after some time without events. */
 static double
-decayed(const RamaRate *rate, TimestampTz now)
+decayed(const RamaRate *rate, RamaTicks now)
 {
-	return rate->events * exp(-(double) Max(now - rate->at, 0) / (RATE_SECONDS * USECS_PER_SEC));
+	return rate->events * exp(-(double) Max(now - rate->at, 0) / (RATE_SECONDS * 1000000.0));
 }
 
 /*
@@ -53,7 +52,7 @@ decayed(const RamaRate *rate, TimestampTz now)
 void
 rama_rate_count(Oid topology, int64 events)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	RamaTicks	now = rama_ticks();
 	RamaRate   *rate;
 
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
@@ -77,7 +76,7 @@ rama_rate_read(Oid topology, double *rate)
 	LWLockAcquire(rama_shared->lock, LW_SHARED);
 	entry = find_rate(topology, false);
 	if (entry)
-		*rate = decayed(entry, GetCurrentTimestamp()) / RATE_SECONDS;
+		*rate = decayed(entry, rama_ticks()) / RATE_SECONDS;
 	LWLockRelease(rama_shared->lock);
 	return entry != NULL;
 }

@@ -10,7 +10,9 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
-#include "utils/timestamp.h"
+
+/* A database that no scout can read is tried again every minute in the end. */
+#define MAX_FAILURES 6
 
 RamaShared *rama_shared = NULL;
 
@@ -119,7 +121,36 @@ rama_group_slot(Oid database, Oid owner, RamaTopologyKind kind)
 	return NULL;
 }
 
-/* The same, made if it is not there; NULL if there is no room. */
+/*
+ * rama_slot_failed() -- The process of a slot could not start, or has failed:
+ * another one is to be sent, but not at once. The caller holds the lock.
+ */
+void
+rama_slot_failed(const RamaSlot *slot)
+{
+	RamaTicks	now = rama_ticks();
+
+	if (OidIsValid(slot->owner))
+	{
+		RamaGroup  *group = rama_group_slot(slot->database, slot->owner, slot->kind);
+
+		if (group)
+			group->retry_at = rama_ticks_after(now, RAMA_RETRY_MS);
+	}
+	else
+	{
+		RamaDatabase *entry = rama_database_slot(slot->database, false);
+
+		if (entry)
+		{
+			entry->dirty = true;
+			entry->retry_at = rama_ticks_after(now, RAMA_RETRY_MS << entry->failures);
+			entry->failures = Min(entry->failures + 1, MAX_FAILURES);
+		}
+	}
+}
+
+/* The entry of a group, made if it is not there; NULL if there is no room. */
 static RamaGroup *
 make_group(Oid database, Oid owner, RamaTopologyKind kind)
 {
@@ -141,7 +172,7 @@ make_group(Oid database, Oid owner, RamaTopologyKind kind)
 		unused->owner = owner;
 		unused->kind = kind;
 		unused->ntopologies = 0;
-		unused->due_at = DT_NOEND;
+		unused->due_at = RAMA_NEVER;
 		unused->left_at = 0;
 		unused->retry_at = 0;
 		pg_atomic_write_u64(&unused->depots, 0);
@@ -157,9 +188,13 @@ make_group(Oid database, Oid owner, RamaTopologyKind kind)
 void
 rama_groups_publish(Oid database, List *topologies)
 {
+	RamaDatabase *entry;
 	ListCell   *lc;
 
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	entry = rama_database_slot(database, false);
+	if (entry)
+		entry->failures = 0;
 	for (int i = 0; i < RAMA_MAX_GROUPS; i++)
 		if (rama_shared->groups[i].database == database)
 			rama_shared->groups[i].ntopologies = 0;

@@ -9,7 +9,6 @@
 
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "utils/timestamp.h"
 
 /* Look again after so long, though nobody said anything. */
 #define RECHECK_MS 500
@@ -28,9 +27,9 @@ rama_wait_begin(void)
  * some batch has committed. False when the deadline has passed.
  */
 bool
-rama_wait_sleep(RamaTopology *topology, TimestampTz deadline)
+rama_wait_sleep(RamaTopology *topology, RamaTicks deadline)
 {
-	long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+	long		ms = rama_ms_until(deadline);
 	uint64		depots = 0;
 
 	if (ms <= 0)

@@ -15,11 +15,11 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
 /* What the current transaction's commit has to tell. */
 static uint64 appended_depots = 0;
 static bool catalog_changed = false;
+static bool databases_changed = false;
 
 static void
 xact_callback(XactEvent event, void *arg)
@@ -29,12 +29,15 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			if (appended_depots != 0 || catalog_changed)
 				rama_wake_database(MyDatabaseId, appended_depots, catalog_changed);
+			if (databases_changed)
+				rama_scan_databases();
 			/* FALLTHROUGH */
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			/* COMMIT PREPARED wakes everybody: see hold.c. */
 			appended_depots = 0;
 			catalog_changed = false;
+			databases_changed = false;
 			break;
 		default:
 			break;
@@ -72,6 +75,16 @@ rama_wake_catalog_at_commit(void)
 }
 
 /*
+ * rama_wake_all_at_commit() -- When this transaction commits, make the
+ * launcher look at all databases, and their workers at the catalog.
+ */
+void
+rama_wake_all_at_commit(void)
+{
+	databases_changed = true;
+}
+
+/*
  * Ask the launcher to send a scout into a database.
  */
 static void
@@ -103,7 +116,7 @@ rama_scout_again(Oid database)
 	if (entry)
 	{
 		entry->dirty = true;
-		entry->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RAMA_RETRY_MS);
+		entry->retry_at = rama_ticks_after(rama_ticks(), RAMA_RETRY_MS);
 	}
 	LWLockRelease(rama_shared->lock);
 }
@@ -153,6 +166,20 @@ rama_wake_database(Oid database, uint64 depots, bool reload)
 	}
 	if (reload)
 		mark_dirty(database);
+}
+
+/*
+ * rama_scan_databases() -- Ask the launcher to look at all databases.
+ */
+void
+rama_scan_databases(void)
+{
+	if (rama_shared == NULL)
+		return;
+	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	rama_shared->rescan = true;
+	LWLockRelease(rama_shared->lock);
+	rama_wake_launcher();
 }
 
 /*

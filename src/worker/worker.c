@@ -8,8 +8,6 @@
  */
 #include "worker/worker.h"
 
-#include <limits.h>
-
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
@@ -19,14 +17,17 @@
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
-#include "utils/timestamp.h"
 
-/* Longest time between two tries while somebody else has a lock. */
+/*
+ * Longest time between two tries while somebody else has a lock, or while a
+ * failure cannot be recorded.
+ */
 #define MAX_BUSY_MS 1000
 
 /* Idle so long, a worker hands in what the last batches have to report. */
@@ -38,26 +39,30 @@ typedef struct Duty
 	RamaTopology *topology;
 	uint64		depots;			/* bits of the depots that it reads */
 	bool		wanted;			/* there may be events */
-	TimestampTz started_at;		/* of the last batch that took events */
-	TimestampTz not_before;		/* busy or backing off until then */
-	TimestampTz poll_at;		/* look then though nobody said anything */
-	int			busy_ms;		/* last wait for a lock */
+	RamaTicks	started_at;		/* of the last batch that took events */
+	RamaTicks	not_before;		/* busy or backing off until then */
+	RamaTicks	poll_at;		/* look then though nobody said anything */
+	int			busy_ms;		/* last pause for a lock, or for want of a record */
 } Duty;
 
 static RamaSlot *my_slot = NULL;
 static Duty *duties = NULL;
 static int	nduties = 0;
 static bool stats_pending = false;
-static TimestampTz next_due = 0;	/* when there is something to do, 0: now */
+static RamaTicks next_due = 0;	/* when there is something to do, 0: now */
 
+/* The batch was canceled by somebody, not by a timeout. */
+static volatile sig_atomic_t canceled = false;
+
+static void handle_cancel(SIGNAL_ARGS);
 static void attach(Datum arg, pqsigfunc on_interrupt);
 static void relcache_callback(Datum arg, Oid relid);
-static void wait_for_work(TimestampTz next);
+static void wait_for_work(RamaTicks next);
 static void clear_group(void);
 static bool reload_duties(void);
-static bool run_duties(TimestampTz *next);
-static bool is_due(Duty *duty, TimestampTz now, TimestampTz *next);
-static void run_duty(Duty *duty, TimestampTz now);
+static bool run_duties(RamaTicks *next);
+static bool is_due(Duty *duty, RamaTicks now, RamaTicks *next);
+static void run_duty(Duty *duty, RamaTicks now);
 static bool try_batch(Duty *duty, RamaBatchOutcome *outcome);
 static void record_failure(Duty *duty, const ErrorData *error);
 static void publish_retries(void);
@@ -69,18 +74,19 @@ static bool should_leave(void);
 void
 rama_worker_main(Datum arg)
 {
-	attach(arg, StatementCancelHandler);
+	attach(arg, handle_cancel);
 	pgstat_report_appname("pg_rama");
 	clear_group();
 
 	pg_atomic_write_u32(&my_slot->reload, 1);
 	for (;;)
 	{
-		TimestampTz next = DT_NOEND;
+		RamaTicks	next = RAMA_NEVER;
 		bool		idle;
 
 		ResetLatch(MyLatch);
 		/* A cancel that came after its batch had ended is void. */
+		canceled = false;
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -115,18 +121,28 @@ rama_worker_main(Datum arg)
 
 /* Until something happens, or the time has come. */
 static void
-wait_for_work(TimestampTz next)
+wait_for_work(RamaTicks next)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
 	if (stats_pending)
-		next = Min(next, TimestampTzPlusMilliseconds(now, IDLE_STATS_MS));
+		next = Min(next, rama_ticks_after(rama_ticks(), IDLE_STATS_MS));
 	if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-				  Min(TimestampDifferenceMilliseconds(now, next), INT_MAX),
-				  PG_WAIT_EXTENSION) & WL_LATCH_SET)
+				  rama_ms_until(next), PG_WAIT_EXTENSION) & WL_LATCH_SET)
 		return;
 	stats_pending = false;
 	pgstat_report_stat(true);
+}
+
+/*
+ * SIGINT: pg_cancel_backend(), DDL that wants no batch in its way (hold.c), or
+ * one of this process's own timeouts, which say so before they send it.
+ */
+static void
+handle_cancel(SIGNAL_ARGS)
+{
+	if (!get_timeout_indicator(STATEMENT_TIMEOUT, false) &&
+		!get_timeout_indicator(LOCK_TIMEOUT, false))
+		canceled = true;
+	StatementCancelHandler(postgres_signal_arg);
 }
 
 /*
@@ -139,6 +155,8 @@ detach(int code, Datum arg)
 	RamaGroup  *group;
 
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
+	if (code != 0)
+		rama_slot_failed(my_slot);
 	group = rama_group_slot(my_slot->database, my_slot->owner, my_slot->kind);
 	if (group)
 	{
@@ -147,10 +165,9 @@ detach(int code, Datum arg)
 		if (pg_atomic_read_u64(&my_slot->wanted) != 0)
 			pg_atomic_write_u32(&group->wanted, 1);
 		group->due_at = next_due;
-		group->left_at = GetCurrentTimestamp();
-		if (code != 0 || nduties == 0)
-			group->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														  RAMA_RETRY_MS);
+		group->left_at = rama_ticks();
+		if (nduties == 0)
+			group->retry_at = rama_ticks_after(rama_ticks(), RAMA_RETRY_MS);
 	}
 	my_slot->latch = NULL;
 	my_slot->pid = 0;
@@ -158,6 +175,33 @@ detach(int code, Datum arg)
 	LWLockRelease(rama_shared->lock);
 	ConditionVariableBroadcast(&rama_shared->changed);
 	rama_wake_launcher();
+}
+
+/*
+ * What may be set for sessions of the database, or of the whole server, and
+ * would get into the way of batches. A handler may still set it.
+ */
+static void
+overrule_settings(void)
+{
+	static const struct
+	{
+		const char *name;
+		const char *value;
+	}			settings[] = {
+		{"lock_timeout", "0"},
+		{"statement_timeout", "0"},
+		{"transaction_timeout", "0"},	/* 17 */
+		{"idle_in_transaction_session_timeout", "0"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"row_security", "on"},
+	};
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		if (GetConfigOption(settings[i].name, true, false))
+			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 /*
@@ -182,13 +226,15 @@ attach(Datum arg, pqsigfunc on_interrupt)
 	}
 	my_slot->pid = MyProcPid;
 	my_slot->latch = MyLatch;
-	my_slot->started_at = GetCurrentTimestamp();
+	my_slot->started_at = rama_ticks();
 	LWLockRelease(rama_shared->lock);
 	before_shmem_exit(detach, (Datum) 0);
 	BackgroundWorkerUnblockSignals();
 	if (rama_database_held(my_slot->database))
 		proc_exit(0);
-	BackgroundWorkerInitializeConnectionByOid(my_slot->database, InvalidOid, 0);
+	BackgroundWorkerInitializeConnectionByOid(my_slot->database, InvalidOid,
+											  BGWORKER_BYPASS_ALLOWCONN);
+	overrule_settings();
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 }
 
@@ -203,7 +249,7 @@ clear_group(void)
 	if (group)
 	{
 		pg_atomic_exchange_u32(&group->wanted, 0);
-		group->due_at = DT_NOEND;
+		group->due_at = RAMA_NEVER;
 	}
 	LWLockRelease(rama_shared->lock);
 }
@@ -233,7 +279,7 @@ load_topologies(MemoryContext parent, List **topologies)
 	*topologies = NIL;
 	if (!rama_catalog_try_lock(&exists))
 		return false;
-	if (!exists || !rama_is_active())
+	if (!exists || !rama_is_active() || !rama_database_is_open())
 		return true;
 	foreach(lc, rama_catalog_relations("topology"))
 	{
@@ -359,7 +405,7 @@ reload_duties(void)
  * is more to do now; else *next says when.
  */
 static bool
-run_duties(TimestampTz *next)
+run_duties(RamaTicks *next)
 {
 	uint64		wanted = pg_atomic_exchange_u64(&my_slot->wanted, 0);
 	bool		idle = true;
@@ -369,12 +415,12 @@ run_duties(TimestampTz *next)
 			duties[i].wanted = true;
 	if (!rama_enabled || rama_database_held(MyDatabaseId))
 	{
-		*next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), rama_poll_interval);
+		*next = rama_ticks_after(rama_ticks(), rama_poll_interval);
 		return true;
 	}
 	for (int i = 0; i < nduties; i++)
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		RamaTicks	now = rama_ticks();
 
 		/* A hold has canceled one batch: the next one waits, too. */
 		if (pg_atomic_read_u32(&my_slot->reload) != 0 || rama_database_held(MyDatabaseId))
@@ -440,11 +486,11 @@ backlog(RamaTopology *topology)
  * batch_max events or its interval, unless somebody waits for it.
  */
 static bool
-is_due(Duty *duty, TimestampTz now, TimestampTz *next)
+is_due(Duty *duty, RamaTicks now, RamaTicks *next)
 {
 	RamaTopology *topology = duty->topology;
 	uint64		bit = rama_depot_bit(topology->relid);
-	TimestampTz due;
+	RamaTicks	due;
 
 	if (duty->not_before > now)
 	{
@@ -472,18 +518,26 @@ is_due(Duty *duty, TimestampTz now, TimestampTz *next)
 	if (topology->kind == RAMA_STREAM ||
 		(pg_atomic_fetch_and_u64(&rama_shared->hurry, ~bit) & bit) != 0)
 		return true;
-	due = TimestampTzPlusMilliseconds(duty->started_at, topology->options.interval);
+	due = rama_ticks_after(duty->started_at, topology->options.interval);
 	if (due <= now || backlog(topology) >= topology->options.batch_max)
 		return true;
 	*next = Min(*next, due);
 	return false;
 }
 
+/* The end of a pause that starts now and is twice as long as the last one. */
+static RamaTicks
+longer_pause(Duty *duty)
+{
+	duty->busy_ms = Min(Max(10, duty->busy_ms * 2), MAX_BUSY_MS);
+	return rama_ticks_after(rama_ticks(), duty->busy_ms);
+}
+
 /*
  * Run a batch, and work out when the next one may be due.
  */
 static void
-run_duty(Duty *duty, TimestampTz now)
+run_duty(Duty *duty, RamaTicks now)
 {
 	RamaBatchOutcome outcome;
 
@@ -492,8 +546,7 @@ run_duty(Duty *duty, TimestampTz now)
 	switch (outcome)
 	{
 		case RAMA_BATCH_BUSY:
-			duty->busy_ms = Min(Max(10, duty->busy_ms * 2), MAX_BUSY_MS);
-			duty->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), duty->busy_ms);
+			duty->not_before = longer_pause(duty);
 			return;
 		case RAMA_BATCH_WAIT:
 			duty->not_before = duty->topology->retry_at;
@@ -510,7 +563,7 @@ run_duty(Duty *duty, TimestampTz now)
 			break;
 	}
 	duty->busy_ms = 0;
-	duty->poll_at = TimestampTzPlusMilliseconds(now, rama_poll_interval);
+	duty->poll_at = rama_ticks_after(now, rama_poll_interval);
 	if (outcome != RAMA_BATCH_IDLE)
 	{
 		ConditionVariableBroadcast(&rama_shared->changed);
@@ -548,18 +601,21 @@ try_batch(Duty *duty, RamaBatchOutcome *outcome)
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		MemoryContextSwitchTo(TopMemoryContext);
-		error = CopyErrorData();
 		EmitErrorReport();
-		FlushErrorState();
 		disable_timeout(STATEMENT_TIMEOUT, false);
 		QueryCancelPending = false;
 		/* Before others can have the topology's lock. */
 		duty->topology->retry = true;
 		publish_retries();
-		/* This gives back the worker's own user and settings, too. */
+		/*
+		 * This gives back the worker's own user and settings, too, and the
+		 * memory, if it was this that the batch ran out of.
+		 */
 		AbortCurrentTransaction();
 		rama_batch_forget();
+		MemoryContextSwitchTo(TopMemoryContext);
+		error = CopyErrorData();
+		FlushErrorState();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
@@ -583,23 +639,19 @@ try_batch(Duty *duty, RamaBatchOutcome *outcome)
 }
 
 /*
- * A batch that was canceled in favour of DDL has not failed. A failure that
- * cannot be recorded, since the topology is gone or its table full of
- * somebody's locks, is in the log at least.
+ * A batch that somebody canceled has not failed. A failure that cannot be
+ * recorded, since the topology is gone, its table full of somebody's locks or
+ * the disk full, is in the log at least.
  */
 static void
 record_failure(Duty *duty, const ErrorData *error)
 {
 	MemoryContext context = CurrentMemoryContext;
-	bool		yielded;
+	bool		was_canceled = canceled && error->sqlerrcode == ERRCODE_QUERY_CANCELED;
 
-	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
-	yielded = my_slot->yield;
-	my_slot->yield = false;
-	LWLockRelease(rama_shared->lock);
-	duty->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												   duty->topology->options.backoff);
-	if (yielded && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	canceled = false;
+	duty->not_before = rama_ticks_after(rama_ticks(), duty->topology->options.backoff);
+	if (was_canceled)
 		return;
 	PG_TRY();
 	{
@@ -612,6 +664,7 @@ record_failure(Duty *duty, const ErrorData *error)
 		EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
+		duty->not_before = longer_pause(duty);
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
@@ -625,7 +678,7 @@ publish_retries(void)
 {
 	int			n = 0;
 
-	my_slot->retrying_since = GetCurrentTimestamp();
+	my_slot->retrying_since = rama_ticks();
 	for (int i = 0; i < nduties && n < RAMA_MAX_RETRYING; i++)
 		if (duties[i].topology->retry)
 			my_slot->retrying[n++] = duties[i].topology->relid;
@@ -646,7 +699,7 @@ is_retrying(const RamaSlot *slot, Oid topology)
  * rama_retried_elsewhere() -- Since when does another worker know which events
  * the failed attempt of this topology took? 0: none does. A hint.
  */
-TimestampTz
+RamaTicks
 rama_retried_elsewhere(Oid topology)
 {
 	uint32		used = pg_atomic_read_u32(&rama_shared->slots_used);

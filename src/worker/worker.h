@@ -13,6 +13,7 @@
 
 #include "pg_rama.h"
 
+#include "clock.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
@@ -21,6 +22,8 @@
 
 /* How soon to start a process again that could not start, or has failed. */
 #define RAMA_RETRY_MS 1000
+
+#define RAMA_PLACES_HINT "Increase max_worker_processes, or decrease pg_rama.workers."
 
 #define RAMA_MAX_DATABASES 256
 #define RAMA_MAX_GROUPS 256
@@ -41,9 +44,9 @@ typedef struct RamaGroup
 	int			ntopologies;	/* that are not paused */
 	pg_atomic_uint64 depots;	/* rama_depot_bit()s of what they read */
 	pg_atomic_uint32 wanted;	/* events came and no worker was there */
-	TimestampTz due_at;			/* wants a worker then, though no event comes */
-	TimestampTz left_at;		/* when its last worker left */
-	TimestampTz retry_at;		/* do not start a worker before */
+	RamaTicks	due_at;			/* wants a worker then, though no event comes */
+	RamaTicks	left_at;		/* when its last worker left */
+	RamaTicks	retry_at;		/* do not start a worker before */
 } RamaGroup;
 
 /* A worker process, from its registration by the launcher to its end. */
@@ -55,19 +58,18 @@ typedef struct RamaSlot
 	RamaTopologyKind kind;
 	pid_t		pid;			/* 0 until it has started */
 	Latch	   *latch;
-	TimestampTz started_at;
+	RamaTicks	started_at;
 	bool		idle;			/* waits; may be asked to give its place away */
 	bool		leave;			/* asked to exit: another group has work */
-	bool		yield;			/* its batch was canceled in favour of DDL */
 	pg_atomic_uint64 depots;	/* read by appenders without a lock */
 	pg_atomic_uint64 wanted;	/* bits of depots with new events */
 	pg_atomic_uint32 reload;	/* the catalog has changed */
 	pg_atomic_uint64 homes;		/* rama_depot_bit()s of topologies that it ran last */
 	Oid			running;		/* the topology whose batch it runs, or InvalidOid */
-	TimestampTz running_since;
+	RamaTicks	running_since;
 	Oid			retrying[RAMA_MAX_RETRYING];	/* topologies of which it knows the
 											 * failed attempt; ends by InvalidOid */
-	TimestampTz retrying_since;
+	RamaTicks	retrying_since;
 } RamaSlot;
 
 typedef struct RamaDatabase
@@ -76,7 +78,8 @@ typedef struct RamaDatabase
 	bool		dirty;			/* the catalog has changed: send a scout */
 	bool		no_place;		/* there was none for its scout */
 	int			holds;			/* no worker may run: DDL is going on */
-	TimestampTz retry_at;
+	int			failures;		/* of scouts, one after the other */
+	RamaTicks	retry_at;
 } RamaDatabase;
 
 /* How many events a topology has processed of late, see rate.c. */
@@ -84,7 +87,7 @@ typedef struct RamaRate
 {
 	Oid			database;
 	Oid			topology;
-	TimestampTz at;
+	RamaTicks	at;
 	double		events;
 } RamaRate;
 
@@ -97,7 +100,8 @@ typedef struct RamaShared
 	LWLock	   *lock;
 	Latch	   *launcher;		/* NULL while there is none */
 	pid_t		launcher_pid;
-	bool		rescan;			/* more databases than slots: look at all */
+	bool		rescan;			/* look at all databases */
+	bool		no_place;		/* max_worker_processes is too small */
 	ConditionVariable changed;	/* a batch has committed, a worker has gone */
 	pg_atomic_uint32 slots_used;	/* high-water mark of slots */
 	pg_atomic_uint32 groups_used;	/* and of groups: commits read no more */
@@ -122,6 +126,7 @@ rama_depot_bit(Oid relid)
 extern void rama_shmem_init(void);
 extern RamaDatabase *rama_database_slot(Oid database, bool create);
 extern RamaGroup *rama_group_slot(Oid database, Oid owner, RamaTopologyKind kind);
+extern void rama_slot_failed(const RamaSlot *slot);
 extern void rama_groups_publish(Oid database, List *topologies);
 extern bool rama_database_held(Oid database);
 
@@ -129,24 +134,27 @@ extern bool rama_database_held(Oid database);
 extern void rama_wake_init(void);
 extern void rama_wake_at_commit(Oid depot);
 extern void rama_wake_catalog_at_commit(void);
+extern void rama_wake_all_at_commit(void);
 extern void rama_scout_again(Oid database);
 extern void rama_wake_database(Oid database, uint64 depots, bool reload);
 extern void rama_wake_launcher(void);
+extern void rama_scan_databases(void);
 
 /* launcher.c */
 extern void rama_launcher_register(void);
+extern const char *rama_worker_hint(const RamaTopology *topology);
 extern PGDLLEXPORT void rama_launcher_main(Datum arg);
 
 /* worker.c */
 extern PGDLLEXPORT void rama_worker_main(Datum arg);
-extern TimestampTz rama_retried_elsewhere(Oid topology);
+extern RamaTicks rama_retried_elsewhere(Oid topology);
 extern PGDLLEXPORT void rama_scout_main(Datum arg);
 
 /* home.c */
 extern void rama_home_run(RamaSlot *slot, Oid topology);
 extern void rama_home_claim(RamaSlot *mine, Oid topology);
-extern bool rama_home_elsewhere(const RamaSlot *mine, Oid topology, TimestampTz now,
-								TimestampTz *recheck);
+extern bool rama_home_elsewhere(const RamaSlot *mine, Oid topology, RamaTicks now,
+								RamaTicks *recheck);
 
 /* hold.c */
 extern void rama_hold_init(void);
@@ -157,7 +165,7 @@ extern bool rama_rate_read(Oid topology, double *rate);
 
 /* waiting.c */
 extern void rama_wait_begin(void);
-extern bool rama_wait_sleep(RamaTopology *topology, TimestampTz deadline);
+extern bool rama_wait_sleep(RamaTopology *topology, RamaTicks deadline);
 extern void rama_wait_end(void);
 
 #endif							/* RAMA_WORKER_H */

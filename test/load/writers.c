@@ -12,11 +12,13 @@
  * event's statement was sent: a topology must process it earlier.
  *
  * ROUND keeps the ids of several runs apart. With "survive", lost
- * connections are made anew: servers get killed meanwhile.
+ * connections are made anew, and statements may fail for want of resources:
+ * servers get killed meanwhile, or run full. SIGTERM ends the run early.
  *
  *-------------------------------------------------------------------------
  */
 #include <libpq-fe.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +32,9 @@
 
 /* The newest event of each writer whose commit has returned; 0: none. */
 static int64_t *committed;
+
+/* Shared, too: SIGTERM has come. */
+static volatile int *stopped;
 
 static const char *conninfo;
 static const char *depot;
@@ -77,8 +82,14 @@ check(PGconn *conn, PGresult *result, const char *what)
 	int			ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
 		status == PGRES_COPY_IN;
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-	/* libpq's own errors have none; 57P is the server's end. */
-	int			lost = sqlstate == NULL || strncmp(sqlstate, "57P", 3) == 0;
+
+	/*
+	 * libpq's own errors have none; 57P is the server's end, 53 its need. DDL
+	 * that locks the table and then its sequence may meet a transaction that
+	 * has given back the former by ROLLBACK TO SAVEPOINT.
+	 */
+	int			lost = sqlstate == NULL || strncmp(sqlstate, "57P", 3) == 0 ||
+		strncmp(sqlstate, "53", 2) == 0 || strcmp(sqlstate, "40P01") == 0;
 
 	PQclear(result);
 	if (!ok && !(survive && lost))
@@ -374,7 +385,7 @@ connect_again(PGconn *conn)
 		}
 		else if (!survive)
 			fail(conn, "connect");
-		if (now() > deadline)
+		if (now() > deadline || *stopped)
 			exit(0);
 		usleep(20000);
 	}
@@ -385,7 +396,7 @@ write_events(void)
 {
 	first = connect_again(NULL);
 	second = connect_again(NULL);
-	while (now() < deadline)
+	while (now() < deadline && !*stopped)
 	{
 		if (!act())
 		{
@@ -396,6 +407,13 @@ write_events(void)
 	}
 	PQfinish(first);
 	PQfinish(second);
+}
+
+static void
+stop(int signal)
+{
+	(void) signal;
+	*stopped = 1;
 }
 
 int
@@ -417,6 +435,8 @@ main(int argc, char **argv)
 	survive = argc > 6;
 	committed = mmap(NULL, MAX_WRITERS * sizeof(int64_t), PROT_READ | PROT_WRITE,
 					 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	stopped = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	signal(SIGTERM, stop);
 
 	for (writer = 0; writer < nwriters; writer++)
 	{

@@ -14,7 +14,8 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(rama_node rama_conf program sqlstate_is succeeds_within
   figure soak eventually start_sql create_recorders wait_recorders
-  violations_are);
+  violations_are create_counters what_is_wrong recomputed start_load stop_load
+  log_is_sound status_of children_of worker_pids kill_postmaster);
 
 # True when the long form of the tests is asked for: test/run --soak.
 sub soak
@@ -203,6 +204,181 @@ sub violations_are
 	return is(
 		$node->safe_psql($dbname, "SELECT * FROM violations('$table')"),
 		$expected, $name);
+}
+
+# Topologies that count the events of create_recorders() into PStates, by SQL
+# and by path functions, and what is wrong with them.
+sub create_counters
+{
+	my ($node, $dbname) = @_;
+
+	$node->safe_psql($dbname, q{
+BEGIN;
+SELECT rama.create_pstate('tally', 'map(kind: text, count: bigint)');
+SELECT rama.create_pstate('log', 'map(writer: int, struct(events: bigint, ids: vector(id: bigint) subindex) )');
+CREATE FUNCTION keep(e events) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM rama.add('log', e.writer, 'events', 1);
+	PERFORM rama.push('log', e.writer, 'ids', e.id);
+END $$;
+SELECT rama.create_topology('tally_kinds', 'microbatch', 'events',
+	sql => 'SELECT rama.add(''tally'', kind, n) FROM (SELECT kind, count(*) AS n FROM batch GROUP BY kind) x',
+	writes => '{tally}', options => '{"batch_max": 500, "interval": "10 ms"}');
+SELECT rama.create_topology('keep_log', 'stream', 'events', each => 'keep', writes => '{log}');
+COMMIT;
+
+-- Rows in which a PState differs from what its topology should have made.
+CREATE VIEW wrong_tally AS
+	(SELECT kind, count FROM tally EXCEPT SELECT kind, count(*) FROM events GROUP BY kind)
+	UNION ALL
+	(SELECT kind, count(*) FROM events GROUP BY kind EXCEPT SELECT kind, count FROM tally);
+CREATE VIEW wrong_log AS
+	SELECT writer, expected, actual
+	FROM (SELECT writer, ROW(count(*), count(*), count(*), count(*), sum(id))::text AS expected
+			FROM events GROUP BY writer) e
+		FULL JOIN (SELECT writer, ROW(events, ids_count, elements, places, ids)::text AS actual
+			FROM log, LATERAL (SELECT count(*) AS elements, sum(id) AS ids,
+				count(DISTINCT index) FILTER (WHERE index BETWEEN 0 AND ids_count - 1) AS places
+				FROM log_ids i WHERE i.writer = log.writer) x) a USING (writer)
+	WHERE expected IS DISTINCT FROM actual;
+});
+	return;
+}
+
+# In what the state of the recorders and counters differs from a recomputation
+# from the depot, as text; waits until they have caught up.
+sub what_is_wrong
+{
+	my ($node, $dbname) = @_;
+
+	wait_recorders($node, $dbname, '60s');
+	foreach my $topology (qw(tally_kinds keep_log))
+	{
+		next if $node->safe_psql($dbname,
+			"SELECT rama.wait('$topology', timeout => '60s')") eq 't';
+		diag($node->safe_psql($dbname, 'SELECT s::text FROM rama.status s'));
+		die "$topology did not catch up";
+	}
+	return $node->safe_psql($dbname, q{
+SELECT string_agg(problem, E'\n') FROM (
+	SELECT seen || ': ' || v::text FROM unnest('{seen_stream,seen_small,seen_large}'::text[]) seen,
+		LATERAL violations(seen::regclass) v WHERE v::text <> '(0,0,0,0,0)'
+	UNION ALL SELECT 'tally: ' || w::text FROM wrong_tally w
+	UNION ALL SELECT 'log: ' || w::text FROM wrong_log w) AS x (problem)});
+}
+
+# A test: everything has caught up, and equals a recomputation.
+sub recomputed
+{
+	my ($node, $dbname, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is(what_is_wrong($node, $dbname), '',
+		"state equals a recomputation: $name");
+}
+
+# Appends to the depot "events" in every way, until stop_load(), or for
+# "seconds". The server may be killed, stopped or fail meanwhile.
+my $rounds = 100;
+sub start_load
+{
+	my ($conninfo, %options) = @_;
+	my ($out, $err) = ('', '');
+
+	$rounds++;
+	return {
+		err => \$err,
+		run => IPC::Run::start(
+			[ program('writers'), "$conninfo application_name=writers",
+				$options{depot} // 'events', $options{writers} // 3,
+				$options{seconds} // 600, $rounds, 'survive' ],
+			'>', \$out, '2>', \$err) };
+}
+
+# Ends appenders; what they had prepared is committed.
+sub stop_load
+{
+	my ($load, $node, $dbname) = @_;
+
+	$load->{run}->signal('TERM');
+	$load->{run}->finish or die "writers: ${ $load->{err} }";
+	return unless $node;
+	foreach my $gid (split /\n/, $node->safe_psql($dbname,
+		q{SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND gid ~ '^w'}))
+	{
+		$node->safe_psql($dbname, "COMMIT PREPARED '$gid'");
+	}
+	return;
+}
+
+# A test: since its size was $from the server's log tells of no crash, and of
+# no error but the expected ones.
+sub log_is_sound
+{
+	my ($node, $from, $expected, $name) = @_;
+	# The test itself may signal a process that has just gone.
+	my @bad = grep { /PANIC:|TRAP|terminated by signal|(?:ERROR|FATAL|WARNING):/ &&
+			!/is not a PostgreSQL (?:backend|server) process/ && $_ !~ $expected }
+	  split /\n/, slurp_file($node->logfile, $from);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is(join("\n", @bad > 20 ? (@bad[ 0 .. 19 ], '...') : @bad), '', $name);
+}
+
+# Columns of a topology's line of rama.status, joined by "|".
+sub status_of
+{
+	my ($node, $dbname, $topology, $columns) = @_;
+
+	return $node->safe_psql($dbname,
+		"SELECT $columns FROM rama.status WHERE name = '$topology' AND kind IN ('stream', 'microbatch')");
+}
+
+sub children_of
+{
+	my ($parent) = @_;
+	my @children;
+
+	foreach my $stat (glob '/proc/[0-9]*/stat')
+	{
+		open my $file, '<', $stat or next;
+		my $line = <$file> // next;
+		push @children, $1 if $line =~ /^(\d+) \(.*\) \S (\d+) / && $2 == $parent;
+	}
+	return @children;
+}
+
+# The pids of the workers of a database.
+sub worker_pids
+{
+	my ($node, $dbname) = @_;
+
+	return split /\n/, $node->safe_psql($dbname, q{
+SELECT pid FROM pg_stat_activity
+WHERE backend_type = 'pg_rama worker' AND datname = current_database() ORDER BY random()});
+}
+
+# kill -9 of the postmaster; returns when its children have noticed, and are
+# gone.
+sub kill_postmaster
+{
+	my ($node) = @_;
+	my @children = children_of($node->{_pid});
+	my $patience = time + 20;
+
+	$node->kill9;
+	while (my @left = grep { kill 0, $_ } @children)
+	{
+		last if time > $patience;
+		usleep(10_000);
+	}
+	if (my @left = grep { kill 0, $_ } @children)
+	{
+		fail("processes outlive the postmaster: @left");
+		kill 'KILL', @left;
+		usleep(500_000);
+	}
+	return;
 }
 
 1;

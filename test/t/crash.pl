@@ -18,50 +18,7 @@ my @victims = qw(worker appender postmaster worker launcher appender);
 # system stays, so fsync may be off. Some writers use synchronous_commit = off.
 my $node = rama_node('crash', conf => 'restart_after_crash = on');
 create_recorders($node, 'postgres');
-$node->safe_psql('postgres', q{
-BEGIN;
-SELECT rama.create_pstate('tally', 'map(kind: text, count: bigint)');
-SELECT rama.create_pstate('log', 'map(writer: int, struct(events: bigint, ids: vector(id: bigint) subindex) )');
-CREATE FUNCTION keep(e events) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM rama.add('log', e.writer, 'events', 1);
-	PERFORM rama.push('log', e.writer, 'ids', e.id);
-END $$;
-SELECT rama.create_topology('tally_kinds', 'microbatch', 'events',
-	sql => 'SELECT rama.add(''tally'', kind, n) FROM (SELECT kind, count(*) AS n FROM batch GROUP BY kind) x',
-	writes => '{tally}', options => '{"batch_max": 500, "interval": "10 ms"}');
-SELECT rama.create_topology('keep_log', 'stream', 'events', each => 'keep', writes => '{log}');
-COMMIT;
-
--- Rows in which a PState differs from what its topology should have made.
-CREATE VIEW wrong_tally AS
-	(SELECT kind, count FROM tally EXCEPT SELECT kind, count(*) FROM events GROUP BY kind)
-	UNION ALL
-	(SELECT kind, count(*) FROM events GROUP BY kind EXCEPT SELECT kind, count FROM tally);
-CREATE VIEW wrong_log AS
-	SELECT writer, expected, actual
-	FROM (SELECT writer, ROW(count(*), count(*), count(*), count(*), sum(id))::text AS expected
-			FROM events GROUP BY writer) e
-		FULL JOIN (SELECT writer, ROW(events, ids_count, elements, places, ids)::text AS actual
-			FROM log, LATERAL (SELECT count(*) AS elements, sum(id) AS ids,
-				count(DISTINCT index) FILTER (WHERE index BETWEEN 0 AND ids_count - 1) AS places
-				FROM log_ids i WHERE i.writer = log.writer) x) a USING (writer)
-	WHERE expected IS DISTINCT FROM actual;
-});
-
-sub children_of
-{
-	my ($parent) = @_;
-	my @children;
-
-	foreach my $stat (glob '/proc/[0-9]*/stat')
-	{
-		open my $file, '<', $stat or next;
-		my $line = <$file> // next;
-		push @children, $1 if $line =~ /^(\d+) \(.*\) \S (\d+) / && $2 == $parent;
-	}
-	return @children;
-}
+create_counters($node, 'postgres');
 
 # The pid of a process of this server, or nothing.
 sub pid_of
@@ -77,29 +34,6 @@ SELECT pid FROM pg_stat_activity WHERE $which ORDER BY random() LIMIT 1});
 	return $pid;
 }
 
-# Kills the postmaster and starts it again when its children have noticed.
-sub kill_postmaster
-{
-	my $postmaster = $node->{_pid};
-	my @children = children_of($postmaster);
-	my $patience = time + 20;
-
-	$node->kill9;
-	while (my @left = grep { kill 0, $_ } @children)
-	{
-		last if time > $patience;
-		usleep(10_000);
-	}
-	if (my @left = grep { kill 0, $_ } @children)
-	{
-		fail("processes outlive the postmaster: @left");
-		kill 'KILL', @left;
-		usleep(500_000);
-	}
-	$node->start;
-	return;
-}
-
 # Kills one process; returns when the server accepts connections again.
 sub kill_one
 {
@@ -107,7 +41,8 @@ sub kill_one
 
 	if ($victim eq 'postmaster')
 	{
-		kill_postmaster();
+		kill_postmaster($node);
+		$node->start;
 		return 1;
 	}
 
@@ -137,27 +72,6 @@ sub end_prepared
 	return;
 }
 
-sub wait_all
-{
-	wait_recorders($node, 'postgres', '60s');
-	foreach my $topology (qw(tally_kinds keep_log))
-	{
-		$node->safe_psql('postgres', "SELECT rama.wait('$topology', timeout => '60s')") eq 't'
-		  or die "$topology did not catch up";
-	}
-	return;
-}
-
-sub what_is_wrong
-{
-	return $node->safe_psql('postgres', q{
-SELECT string_agg(problem, E'\n') FROM (
-	SELECT seen || ': ' || v::text FROM unnest('{seen_stream,seen_small,seen_large}'::text[]) seen,
-		LATERAL violations(seen::regclass) v WHERE v::text <> '(0,0,0,0,0)'
-	UNION ALL SELECT 'tally: ' || w::text FROM wrong_tally w
-	UNION ALL SELECT 'log: ' || w::text FROM wrong_log w) AS x (problem)});
-}
-
 my $start = time;
 my %killed;
 my $wrong = '';
@@ -181,13 +95,12 @@ PREPARE TRANSACTION 'round $round'});
 
 	# The recomputation reads everything; a soak does it for every tenth kill.
 	next if $kills > 60 && $round % 10 != 0 && $round != $kills;
-	wait_all();
-	$wrong .= "round $round, $victim killed: $_\n" foreach grep { $_ ne '' } what_is_wrong();
+	$wrong .= "round $round, $victim killed: $_\n"
+	  foreach grep { $_ ne '' } what_is_wrong($node, 'postgres');
 	last if $wrong ne '';
 }
 end_prepared(0);
-wait_all();
-$wrong .= what_is_wrong();
+$wrong .= what_is_wrong($node, 'postgres');
 
 is($wrong, '', "state equals a recomputation from the depot after each of $kills kills");
 foreach my $victim (qw(worker appender postmaster launcher))
