@@ -78,7 +78,7 @@ check_privileges(RamaPState *pstate, AclMode needed)
 void
 rama_pstate_begin_write(RamaPState *pstate, AclMode needed)
 {
-	if (rama_buffer_allows(pstate, needed) && !IsInParallelMode())
+	if (rama_buffer_allows(pstate, needed) && !XactReadOnly && !IsInParallelMode())
 		return;
 	rama_require_primary("a write to a PState");
 	PreventCommandIfReadOnly("a write to a PState");
