@@ -148,6 +148,23 @@ SELECT key, total FROM counts WHERE key IN ('sub', 'inner', 'gone') ORDER BY key
 SELECT rama.get('users', 2);
 SELECT log_count FROM users WHERE id = 2;
 
+-- What one rolled back subtransaction has flushed in vain, the next one does not.
+CALL batch($$
+	PERFORM rama.put('prices', i, i) FROM generate_series(1000, 1199) i;
+	FOR i IN 1..50 LOOP
+		BEGIN
+			PERFORM count(*) FROM buf.prices;
+			PERFORM rama.add('prices', 1000, 1);
+			RAISE EXCEPTION 'no';
+		EXCEPTION WHEN OTHERS THEN PERFORM rama.add('prices', 1001, 1);
+		END;
+	END LOOP;
+	PERFORM buf.say(n_tup_ins < 1000) FROM pg_stat_xact_user_tables WHERE relid = 'buf.prices'::regclass;
+$$);
+SELECT heard();
+SELECT count(*), min(n), max(n) FROM prices WHERE price BETWEEN 1000 AND 1199;
+CALL batch($$PERFORM rama.remove('prices', i) FROM generate_series(1000, 1199) i;$$);
+
 -- Errors are raised at the call, and can be caught there.
 CREATE DOMAIN positive AS int CHECK (VALUE > 0) NOT NULL;
 SELECT rama.create_pstate('checked', 'map(text, struct(n: int, p: positive))');

@@ -82,6 +82,14 @@ static dlist_head deep_rows = DLIST_STATIC_INIT(deep_rows);
 static Size total_bytes = 0;
 static Size bytes_allowed = 0;
 
+/*
+ * Rows that are dirty again because a subtransaction that flushed them was
+ * rolled back. When there are many, they are flushed before the next one does
+ * so in vain.
+ */
+static int	flushed_in_vain = 0;
+#define MANY_IN_VAIN 64
+
 /* Open RamaRows, the latest last: their rows must stay in memory. */
 typedef struct Pin
 {
@@ -447,6 +455,7 @@ rama_buffer_begin(Oid topology, int64 batch)
 	rama_version_init();
 	serial = ++last_serial;
 	npins = 0;
+	flushed_in_vain = 0;
 	batch_topology = topology;
 	batch_number = batch;
 	bytes_allowed = (Size) rama_batch_memory * 1024;
@@ -785,6 +794,8 @@ restore_row(RamaBufferedRow *row, int level)
 		RamaRowImage *image = row->state.outer;
 		bool		dirty = image && (image->state.flags & RAMA_ROW_DIRTY);
 
+		if (dirty && !(row->state.flags & RAMA_ROW_DIRTY))
+			flushed_in_vain++;
 		drop_values(buffer, row);
 		set_dirty(buffer, row, dirty);
 		if (image == NULL)
@@ -1106,6 +1117,11 @@ rama_buffer_row(RamaTable *table, const Datum *keys, bool isnew)
 		return NULL;
 	if (total_bytes > bytes_allowed)
 		free_memory();
+	if (flushed_in_vain >= MANY_IN_VAIN)
+	{
+		flushed_in_vain = 0;
+		rama_buffer_flush_all();
+	}
 	hash = hash_keys(buffer, keys);
 	slot = rowhash_lookup_hash(buffer->rows, keys, hash);
 	row = slot ? row_of(slot) : add_row(buffer, keys, hash);
