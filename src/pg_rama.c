@@ -22,12 +22,13 @@ void		_PG_init(void);
 
 /*
  * _PG_init() -- Define settings; when preloaded, also shared memory, hooks
- * and the launcher.
+ * and the launcher. In a server that pg_upgrade has started, nothing but
+ * settings: the catalog comes to be piece by piece.
  */
 void
 _PG_init(void)
 {
-	rama_preloaded = process_shared_preload_libraries_in_progress;
+	rama_preloaded = process_shared_preload_libraries_in_progress && !IsBinaryUpgrade;
 	rama_define_gucs();
 	rama_wake_init();
 	if (rama_preloaded)

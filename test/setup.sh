@@ -74,28 +74,54 @@ rama_packages()
 	rama_apt install -y --no-install-recommends "${missing[@]}"
 }
 
-# Builds a copy of the sources in $RAMA_WORK/build, so that the checkout may be
-# read-only and owned by anyone, and installs it into the private copy of
-# PostgreSQL in $RAMA_WORK/pg.
+# rama_install MAJOR BUILD ROOT
+# Builds a copy of the sources in the folder BUILD, so that the checkout may be
+# read-only and owned by anyone, and installs it into a private copy of that
+# PostgreSQL below ROOT.
+rama_install()
+{
+	local lib=/usr/lib/postgresql/$1 share=/usr/share/postgresql/$1 build=$2 root=$3
+
+	mkdir -p "$root$lib" "$root$share"
+	cp -a "$lib/." "$root$lib/"
+	cp -a "$share/." "$root$share/"
+	rm -rf "$build"
+	mkdir "$build"
+	(cd "$RAMA_TOP" && tar cf - --exclude=.git --exclude='*.o' --exclude='*.so' \
+		--exclude='./pg_rama--*.sql' --exclude='./results' .) | tar xf - -C "$build"
+	make -s -j"$(nproc)" -C "$build" PG_CONFIG="$lib/bin/pg_config"
+	make -s -C "$build" PG_CONFIG="$lib/bin/pg_config" DESTDIR="$root" install >/dev/null
+	[ "$(id -u)" != 0 ] || chown -R postgres: "$build" "$root"
+}
+
 rama_build()
 {
-	local lib=/usr/lib/postgresql/$PG_MAJOR share=/usr/share/postgresql/$PG_MAJOR
-
-	mkdir -p "$RAMA_WORK/tmp" "$RAMA_WORK/pg$lib" "$RAMA_WORK/pg$share"
-	cp -a "$lib/." "$RAMA_WORK/pg$lib/"
-	cp -a "$share/." "$RAMA_WORK/pg$share/"
-	rm -rf "$RAMA_WORK/build"
-	mkdir "$RAMA_WORK/build"
-	(cd "$RAMA_TOP" && tar cf - --exclude=.git --exclude='*.o' --exclude='*.so' \
-		--exclude='./pg_rama--*.sql' --exclude='./results' .) | tar xf - -C "$RAMA_WORK/build"
-	make -s -j"$(nproc)" -C "$RAMA_WORK/build" PG_CONFIG="$lib/bin/pg_config"
-	make -s -C "$RAMA_WORK/build" PG_CONFIG="$lib/bin/pg_config" \
-		DESTDIR="$RAMA_WORK/pg" install >/dev/null
-	RAMA_BIN=$RAMA_WORK/pg$lib/bin
-	RAMA_PGXS=$lib/lib/pgxs
-	[ "$(id -u)" = 0 ] && chown -R postgres: "$RAMA_WORK"
+	mkdir -p "$RAMA_WORK/tmp"
+	[ "$(id -u)" != 0 ] || chown postgres: "$RAMA_WORK" "$RAMA_WORK/tmp"
+	rama_install "$PG_MAJOR" "$RAMA_WORK/build" "$RAMA_WORK/pg"
+	RAMA_BIN=$RAMA_WORK/pg/usr/lib/postgresql/$PG_MAJOR/bin
+	RAMA_PGXS=/usr/lib/postgresql/$PG_MAJOR/lib/pgxs
 	# Sockets and files of tests, so that those that get killed leave nothing.
 	export RAMA_BIN TMPDIR=$RAMA_WORK/tmp
+}
+
+# Sets RAMA_UPGRADE_BINDIRS, unless it is set: the bin folders of private copies,
+# with the extension in them, of the other versions that this system has with
+# what it takes to build extensions.
+rama_other_versions()
+{
+	local v root
+
+	[ -z "${RAMA_UPGRADE_BINDIRS+set}" ] || return 0
+	RAMA_UPGRADE_BINDIRS=
+	for v in 15 16 17 18; do
+		[ "$v" != "$PG_MAJOR" ] && [ -x /usr/lib/postgresql/$v/bin/pg_upgrade ] &&
+			[ -e /usr/lib/postgresql/$v/lib/pgxs/src/makefiles/pgxs.mk ] || continue
+		root=$RAMA_WORK/pg$v
+		rama_install $v "$RAMA_WORK/build$v" "$root"
+		RAMA_UPGRADE_BINDIRS="$RAMA_UPGRADE_BINDIRS $root/usr/lib/postgresql/$v/bin"
+	done
+	export RAMA_UPGRADE_BINDIRS
 }
 
 # Builds the client programs of test/load that are named.

@@ -11,21 +11,26 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Rama;
 
-our @EXPORT = qw(module_node create_module start_load finish_load append_known
+our @EXPORT = qw(module_node module_conf create_module start_load finish_load append_known
   wait_module module_is_right stands_still progress_of log_is_clean);
 
 my @topologies = qw(see_stream see_small see_large tally_kinds count_writers
   merge_kinds relay see_relayed);
 
-# A server whose sessions find the module.
+# Settings with which sessions find the module.
+sub module_conf
+{
+	return q{
+search_path = 'm, public'
+log_line_prefix = '%m [%p] %b '
+};
+}
+
 sub module_node
 {
 	my ($name, %options) = @_;
 
-	return rama_node($name, %options, conf => q{
-search_path = 'm, public'
-log_line_prefix = '%m [%p] %b '
-} . ($options{conf} // ''));
+	return rama_node($name, %options, conf => module_conf() . ($options{conf} // ''));
 }
 
 # Schema m: the recorders of Rama.pm; both kinds of topologies and handlers that
