@@ -186,7 +186,9 @@ SELECT * FROM checked;
 
 -- Little memory: flushed early, with the same result
 SHOW pg_rama.batch_memory;
+\set VERBOSITY sqlstate
 SET pg_rama.batch_memory = '63kB';
+\set VERBOSITY default
 CALL batch($$
 	SET LOCAL pg_rama.batch_memory = '64kB';
 	FOR i IN 1..20000 LOOP PERFORM rama.add('counts', 'k' || i % 3000, 1); END LOOP;

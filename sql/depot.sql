@@ -22,7 +22,7 @@ END $$;
 SELECT rama.create_depot('signups', 'email text NOT NULL, name text DEFAULT ''nobody'', tags text[], n int CHECK (n > 0)');
 SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute
  WHERE attrelid = 'signups'::regclass AND attnum > 0 ORDER BY attnum;
-SELECT conname, contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'signups'::regclass ORDER BY 1;
+SELECT conname, contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'signups'::regclass AND contype <> 'n' ORDER BY 1;
 SELECT rama.create_depot('any');
 \d dep.any
 SELECT module, name, depot, partitions, partition_by, last_offset FROM rama.depots WHERE module = 'dep' ORDER BY 2;

@@ -82,7 +82,7 @@ SELECT rama.drop_topology('summing'), rama.drop_topology('summing2'), rama.drop_
 
 -- shapes: nested maps, subindexed and not, structs within JSON, vectors, zero keys; many sources with targets
 SELECT rama.create_pstate('deep', 'map(k: text, map(sub: int, map(at: date, n: bigint) subindex) subindex)');
-SELECT rama.create_pstate('json', 'map(k: text, map(sub: int, map(at: date, n: numeric)))');
+SELECT rama.create_pstate('jmap', 'map(k: text, map(sub: int, map(at: date, n: numeric)))');
 SELECT rama.create_pstate('jstruct', 'map(k: text, map(sub: int, struct(n: int, s: struct(low: int, high: int), tags: map(text, int))))');
 SELECT rama.create_pstate('vec', 'map(k: text, vector(v: int) subindex)');
 SELECT rama.create_pstate('jvec', 'map(k: text, vector(v: int))');
@@ -92,7 +92,7 @@ SELECT rama.create_pstate('top', 'struct(n: bigint, latest: date, by_day: map(at
 BEGIN;
 SELECT rama.create_topology('shapes', 'microbatch');
 SELECT rama.add_source('shapes', 'ev', target => 'deep', merge => 'sum', start_from => 'end', sql => 'SELECT k, sub, at, count(*) FROM batch GROUP BY 1, 2, 3');
-SELECT rama.add_source('shapes', 'ev', target => 'json', merge => 'sum', start_from => 'end', sql => 'SELECT k, sub, at, x FROM batch');
+SELECT rama.add_source('shapes', 'ev', target => 'jmap', merge => 'sum', start_from => 'end', sql => 'SELECT k, sub, at, x FROM batch');
 SELECT rama.add_source('shapes', 'ev', target => 'jstruct', merge => 'count, min, max', start_from => 'end', sql => 'SELECT k, sub, 1 AS n, n AS s_low, n AS s_high FROM batch');
 SELECT rama.add_source('shapes', 'ev', target => 'vec', merge => 'sum', start_from => 'end', sql => 'SELECT k, sub - 1, n FROM batch ORDER BY sub, _offset');
 SELECT rama.add_source('shapes', 'ev', target => 'jvec', merge => 'max', start_from => 'end', sql => 'SELECT k, sub - 1, n FROM batch ORDER BY sub, _offset');
@@ -110,7 +110,7 @@ INSERT INTO ev (k, sub, at, n, x) VALUES ('a', 2, '2026-01-02', 5, 7), ('a', 3, 
 SELECT rama.wait('shapes');
 SELECT * FROM deep_at ORDER BY 1, 2, 3;
 SELECT rama.get('deep', 'a'), rama.count('deep'), rama.count('deep', 'a'), rama.count('deep', 'a', 2);
-SELECT * FROM json ORDER BY 1;
+SELECT * FROM jmap ORDER BY 1;
 SELECT * FROM jstruct ORDER BY 1;
 SELECT k, rama.get('vec', k), rama.get('jvec', k) FROM vec ORDER BY 1;
 SELECT rama.get('vecs'), rama.count('vecs');

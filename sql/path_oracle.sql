@@ -7,7 +7,7 @@ SELECT rama.create_pstate('rows', $$map(k: text, struct(n: bigint,
 	m: map(mk: int, numeric) subindex, s: set(se: text) subindex, v: vector(ve: int) subindex,
 	mm: map(a: text, map(b: int, jsonb) subindex) subindex,
 	d: vector(struct(x: int, t: set(te: int) subindex, u: struct(y: text))) subindex))$$);
-SELECT rama.create_pstate('json', $$map(k: text, struct(n: bigint,
+SELECT rama.create_pstate('doc', $$map(k: text, struct(n: bigint,
 	m: map(mk: int, numeric), s: set(se: text), v: vector(ve: int), mm: map(a: text, map(b: int, jsonb)),
 	d: vector(struct(x: int, t: set(te: int), u: struct(y: text)))))$$);
 
@@ -93,7 +93,7 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN to_jsonb(SQLSTATE);
 END $$;
 
-CREATE FUNCTION run(seed float8, operations int) RETURNS TABLE (operation int, what text, rows text, json text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION run(seed float8, operations int) RETURNS TABLE (operation int, what text, rows text, doc text) LANGUAGE plpgsql AS $$
 DECLARE
 	op text[];
 	args rama.value[];
@@ -104,24 +104,24 @@ BEGIN
 		op := random_op();
 		args := op[2:];
 		rows := apply('rows', op[1], args);
-		json := apply('json', op[1], args);
+		doc := apply('doc', op[1], args);
 		operation := i;
 		what := op::text;
-		IF rows IS DISTINCT FROM json THEN
+		IF rows IS DISTINCT FROM doc THEN
 			RETURN NEXT;
 		END IF;
 		rows := rama.get('rows');
-		json := rama.get('json');
-		IF rows IS DISTINCT FROM json THEN
+		doc := rama.get('doc');
+		IF rows IS DISTINCT FROM doc THEN
 			RETURN NEXT;
 			RETURN;
 		END IF;
 		IF i % 10 = 0 THEN
 			FOR p IN SELECT path FROM paths LOOP
 				rows := selected('rows', p);
-				json := selected('json', p);
+				doc := selected('doc', p);
 				what := p::text;
-				IF rows IS DISTINCT FROM json THEN
+				IF rows IS DISTINCT FROM doc THEN
 					RETURN NEXT;
 				END IF;
 			END LOOP;

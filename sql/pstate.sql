@@ -27,7 +27,8 @@ END $$;
 SELECT rama.create_pstate('llm', $$map(org: bigint, map(request: uuid,
 	struct(prompt: text, model: varchar(20), tokens: vector(token: text) subindex)) subindex)$$);
 SELECT * FROM shape('llm');
-\d+ llm_request
+\d llm_request
+SELECT reloptions FROM pg_class WHERE oid = 'llm_request'::regclass;
 SELECT * FROM rama.pstates WHERE module = 'pst';
 SELECT rama.create_pstate('counts', 'map(text, bigint)');
 SELECT * FROM shape('counts');
@@ -161,7 +162,7 @@ GRANT ALL ON SCHEMA pst TO regress_pst_owner;
 CREATE VIEW follows AS
 	SELECT relname, relnamespace::regnamespace,
 		CASE pg_get_userbyid(relowner) WHEN session_user THEN '(me)' ELSE pg_get_userbyid(relowner) END AS owner,
-		relacl
+		replace(relacl::text, 'arwdDxtm', 'arwdDxt') AS relacl	-- 17 adds MAINTAIN
 	FROM pg_class
 	WHERE relkind = 'r' AND relname ~ '^(llm|ai)' ORDER BY relname COLLATE "C", relacl IS NULL;
 GRANT SELECT, UPDATE ON llm TO regress_pst_reader;
