@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Rama;
 
-our @EXPORT = qw(module_node module_conf create_module start_load finish_load append_known
+our @EXPORT = qw(module_node module_conf create_module start_appenders finish_appenders append_known
   wait_module module_is_right stands_still progress_of log_is_clean);
 
 my @topologies = qw(see_stream see_small see_large tally_kinds count_writers
@@ -110,7 +110,7 @@ SELECT 'seen of relayed', count(*) FROM relayed r FULL JOIN seen_relayed s ON r.
 }
 
 # Appenders of every kind, in the background.
-sub start_load
+sub start_appenders
 {
 	my ($node, $dbname, $writers, $seconds, $round) = @_;
 
@@ -118,7 +118,7 @@ sub start_load
 			$writers, $seconds, $round, 'survive' ]);
 }
 
-sub finish_load
+sub finish_appenders
 {
 	my ($load, $name) = @_;
 

@@ -22,8 +22,8 @@ $new->safe_psql('postgres', 'CREATE DATABASE busy');
 $new->safe_psql('busy', 'CREATE EXTENSION pg_rama');
 create_module($new, 'busy');
 my $seconds = soak() ? 40 : 14;
-my $busy = start_load($new, 'busy', 2, $seconds, 1);
-my $load = start_load($old, 'postgres', 4, $seconds, 1);
+my $busy = start_appenders($new, 'busy', 2, $seconds, 1);
+my $load = start_appenders($old, 'postgres', 4, $seconds, 1);
 
 # Transactions that are open, and prepared, while we dump; and one that
 # topologies have on record as open, but that is over in the dump's snapshot.
@@ -89,7 +89,7 @@ sub goes_on
 	stands_still($on, $dbname, $progress, 'inactive', 'SELECT rama.activate()', $dbname);
 	$on->safe_psql($dbname, 'SELECT rama.activate()');
 	$on->safe_psql($dbname, q{SELECT rama.resume(topology) FROM rama.topologies WHERE paused});
-	finish_load(start_load($on, $dbname, 2, 0.5, 7), "$dbname: appenders");
+	finish_appenders(start_appenders($on, $dbname, 2, 0.5, 7), "$dbname: appenders");
 	module_is_right($on, $dbname, $dbname);
 	is($on->safe_psql($dbname, $more), $result, "$dbname: the others go on, too") if $more;
 	$on->safe_psql('postgres', "DROP DATABASE $dbname");
@@ -140,10 +140,10 @@ SELECT count(*), count(DISTINCT (at, xid)) FROM other.seen FULL JOIN other.d ON 
 restore($new, 'clean', [ 'pg_restore', "$dir/custom" ]);
 $new->safe_psql('clean', 'SELECT rama.activate()');
 $new->safe_psql('clean', 'SELECT rama.resume(topology) FROM rama.topologies WHERE paused');
-my $over = start_load($new, 'clean', 2, 1, 5);
+my $over = start_appenders($new, 'clean', 2, 1, 5);
 $new->command_fails_like([ 'pg_restore', '--clean', '--single-transaction', '-d', $new->connstr('clean'), "$dir/custom" ],
 	qr/ERROR/, 'pg_restore --clean in one transaction is refused by an active database');
-finish_load($over, 'and disturbs no appender');
+finish_appenders($over, 'and disturbs no appender');
 module_is_right($new, 'clean', 'nor a topology');
 $new->safe_psql('clean', 'SELECT rama.deactivate()');
 restore($new, 'clean', [ 'pg_restore', '--clean', '--single-transaction', "$dir/custom" ]);
@@ -156,8 +156,8 @@ goes_on($new, 'clean');
 restore($old, 'beside', [ 'pg_restore', '--single-transaction', "$dir/custom" ]);
 goes_on($old, 'beside');
 
-finish_load($busy, 'the appenders beside the restores');
-finish_load($load, 'the appenders beside the dumps');
+finish_appenders($busy, 'the appenders beside the restores');
+finish_appenders($load, 'the appenders beside the dumps');
 $open->query_safe('COMMIT');
 $open->quit;
 $old->safe_psql('postgres', q{COMMIT PREPARED 'prepared'});

@@ -17,7 +17,7 @@ my $primary = module_node('primary', init => { allows_streaming => 1, has_archiv
 	conf => "full_page_writes = on\n");
 create_module($primary, 'postgres');
 my $seconds = soak() ? 60 : 6;
-my $load = start_load($primary, 'postgres', 4, $seconds, 1);
+my $load = start_appenders($primary, 'postgres', 4, $seconds, 1);
 eventually($primary, 'postgres', 'SELECT count(*) > 500 FROM m.events');
 
 sub prepare
@@ -55,7 +55,7 @@ sub goes_on
 	{
 		$node->safe_psql('postgres', ($gid =~ /lost/ ? 'ROLLBACK' : 'COMMIT') . " PREPARED '$gid'");
 	}
-	finish_load(start_load($node, 'postgres', 3, soak() ? 10 : 1, $round), "$name: appenders");
+	finish_appenders(start_appenders($node, 'postgres', 3, soak() ? 10 : 1, $round), "$name: appenders");
 	module_is_right($node, 'postgres', "$name, with its own events");
 	return;
 }
@@ -81,7 +81,7 @@ INSERT INTO m.events (id, writer, kind) VALUES (-5, 0, 'last') RETURNING _xid});
 append_known($primary, 'postgres', -6, 'too late');
 my $lsn = $primary->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
 append_known($primary, 'postgres', -7, 'too late');
-finish_load($load, 'appenders');
+finish_appenders($load, 'appenders');
 my $last = $primary->safe_psql('postgres', 'SELECT pg_walfile_name(pg_switch_wal())');
 eventually($primary, 'postgres', "SELECT last_archived_wal >= '$last' FROM pg_stat_archiver");
 
@@ -116,7 +116,7 @@ $at_lsn->stop;
 # A standby that is promoted in the middle of more load, beside its primary.
 is($standby->safe_psql('postgres', 'SELECT DISTINCT state, hint FROM rama.status WHERE kind IN ($$stream$$, $$microbatch$$)'),
 	'standby|SELECT pg_promote()', 'rama.status of a standby');
-my $more = start_load($primary, 'postgres', 4, soak() ? 20 : 3, 2);
+my $more = start_appenders($primary, 'postgres', 4, soak() ? 20 : 3, 2);
 my $open = $primary->background_psql('postgres');
 $open->query_safe(q{BEGIN; INSERT INTO m.events (id, writer, kind) VALUES (-9, 0, 'open')});
 prepare($primary, -10, 'at promotion');
@@ -124,7 +124,7 @@ $primary->wait_for_catchup($standby);
 $standby->promote;
 goes_on($standby, 13, 'promoted under load');
 like(ids_of_prepared($standby), qr/^-10 -7 -6 -5 -3 -1$/, 'its prepared transactions were processed once, the open one is gone');
-finish_load($more, 'appenders to the old primary');
+finish_appenders($more, 'appenders to the old primary');
 $open->query_safe('COMMIT');
 $open->quit;
 goes_on($primary, 14, 'the old primary');

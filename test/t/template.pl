@@ -43,7 +43,7 @@ sub work_for
 {
 	my ($dbname, $round, $name) = @_;
 
-	return finish_load(start_load($node, $dbname, 4, soak() ? 20 : 1, $round), $name);
+	return finish_appenders(start_appenders($node, $dbname, 4, soak() ? 20 : 1, $round), $name);
 }
 
 # A copy while topologies run.

@@ -80,7 +80,7 @@ foreach my $version (@new_versions)
 
 	# A transaction is pending for some topologies, and commits when they are
 	# at a standstill, with events to come; another one is left prepared.
-	my @load = map { start_load($old, $_, 3, soak() ? 30 : 3, 1) } @databases;
+	my @load = map { start_appenders($old, $_, 3, soak() ? 30 : 3, 1) } @databases;
 	foreach my $dbname (@databases)
 	{
 		$old->safe_psql($dbname, qq{
@@ -90,7 +90,7 @@ BEGIN; INSERT INTO m.events (id, writer, kind) VALUES (-1, 0, 'late'); PREPARE T
 	}
 	$old->append_conf('postgresql.conf', 'pg_rama.enabled = off');
 	$old->reload;
-	finish_load($_, "$what: appenders") foreach @load;
+	finish_appenders($_, "$what: appenders") foreach @load;
 	$old->safe_psql('postgres', q{COMMIT PREPARED 'late postgres'});
 	cmp_ok($old->safe_psql('postgres', 'SELECT sum(lag_events) FROM rama.status'), '>', 0,
 		"$what: there is work left");
@@ -121,7 +121,7 @@ BEGIN; INSERT INTO m.events (id, writer, kind) VALUES (-1, 0, 'late'); PREPARE T
 			$new->safe_psql($dbname, q{SELECT default_version FROM pg_available_extensions WHERE name = 'pg_rama'}),
 			"$what, $dbname: the extension");
 		$new->safe_psql($dbname, 'SELECT rama.activate()');
-		finish_load(start_load($new, $dbname, 3, 1, 2), "$what, $dbname: appenders");
+		finish_appenders(start_appenders($new, $dbname, 3, 1, 2), "$what, $dbname: appenders");
 		module_is_right($new, $dbname, "$what, $dbname");
 		sqlstate_is($new, $dbname, 'DELETE FROM m.events', '0A000', "$what, $dbname: depots are guarded");
 		sqlstate_is($new, $dbname, 'DROP TABLE m.ids_id', '2BP01', "$what, $dbname: so are PStates");
