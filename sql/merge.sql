@@ -222,13 +222,55 @@ SELECT * FROM forms ORDER BY k;
 SELECT * FROM journal;
 SELECT rama.drop_topology('forming'), rama.drop_topology('adapting');
 
+-- many rows in several batches: the same as one GROUP BY over all of them
+SELECT rama.create_depot('many', 'k text, sub int, n int, x numeric, f float8, b boolean, t text, at timestamptz, d interval');
+INSERT INTO many (k, sub, n, x, f, b, t, at, d)
+SELECT 'key ' || i * i % 97, i % 7, nullif(i % 13, 5) * 100 - 300, nullif(i % 11, 3) * 1.01, nullif(i % 5, 2) * 0.25, nullif(i % 3, 2) = 0,
+	nullif(repeat(chr(97 + i % 26), i % 40 + 1), 'd'), '2026-01-01'::timestamptz + i % 17 * interval '1 h', nullif(i % 19, 9) * interval '1 min'
+FROM generate_series(1, 3000) i;
+SELECT rama.create_pstate('oracle', 'map(k: text, struct(total: bigint, vals: int, every: boolean, some: boolean, low: text, high: text, mean: numeric, real: float8, dur: interval, opened: timestamptz, closed: timestamptz))');
+SELECT rama.create_pstate('joracle', 'map(k: text, map(sub: int, struct(total: bigint, high: text, closed: timestamptz)))');
+SELECT rama.create_pstate('noracle', 'map(k: text, map(sub: int, struct(total: bigint, high: text, closed: timestamptz)) subindex)');
+BEGIN;
+SELECT rama.create_topology('oracles', 'microbatch', options => '{"batch_max": 700}');
+SELECT rama.add_source('oracles', 'many', target => 'oracle', merge => 'sum, count, and, or, min, max, sum, sum, sum, first, last',
+	sql => 'SELECT k, n, n, b, b, t, t, x, f, d, at, at FROM batch');
+SELECT rama.add_source('oracles', 'many', target => 'joracle', merge => 'sum, max, last', sql => 'SELECT k, sub, n, t, at FROM batch');
+SELECT rama.add_source('oracles', 'many', target => 'noracle', merge => 'sum, max, last', sql => 'SELECT k, sub, sum(n), max(t), (array_agg(at ORDER BY _offset DESC))[1] FROM batch GROUP BY k, sub');
+COMMIT;
+SELECT rama.wait('oracles', timeout => '1 min');
+CREATE VIEW by_key AS SELECT k, sum(n) AS total, count(n)::int AS vals, bool_and(b) AS every, bool_or(b) AS some, min(t) AS low, max(t) AS high, sum(x) AS mean,
+	sum(f) AS "real", sum(d) AS dur, (array_agg(at ORDER BY _offset))[1] AS opened, (array_agg(at ORDER BY _offset DESC))[1] AS closed FROM many GROUP BY k;
+CREATE VIEW by_sub AS SELECT k, sub, sum(n)::bigint AS total, max(t) AS high, (array_agg(at ORDER BY _offset DESC))[1] AS closed FROM many GROUP BY k, sub;
+SELECT (SELECT count(*) FROM (TABLE oracle EXCEPT TABLE by_key) a) AS only_state, (SELECT count(*) FROM (TABLE by_key EXCEPT TABLE oracle) a) AS only_sql, count(*) FROM oracle;
+SELECT (SELECT count(*) FROM (TABLE noracle_sub EXCEPT TABLE by_sub) a) AS only_state, (SELECT count(*) FROM (TABLE by_sub EXCEPT TABLE noracle_sub) a) AS only_sql, count(*) FROM noracle_sub;
+SELECT count(*) FROM by_sub WHERE (total, high, closed) IS DISTINCT FROM
+	((rama.get('joracle', k, sub, 'total'))::bigint, rama.get_text('joracle', k, sub, 'high'), rama.get_text('joracle', k, sub, 'closed')::timestamptz);
+SELECT rama.drop_topology('oracles');
+
+-- names with quotes, and a PState of another schema
+CREATE SCHEMA "other ""schema";
+SELECT rama.create_pstate('"other ""schema"."the ""counts"', 'map("the ""key": text, struct("the ""n": int, "select": text))');
+SELECT rama.create_topology('quoting', 'stream', 'altered', target => '"other ""schema"."the ""counts"', merge => 'sum, max', sql => 'SELECT k, n AS "the ""n", k AS "select" FROM batch');
+SELECT rama.wait('quoting');
+TABLE "other ""schema"."the ""counts" ORDER BY 1;
+SELECT rama.drop_topology('quoting');
+
 -- the owner needs privileges to write
 CREATE ROLE regress_rama_merger;
 GRANT USAGE, CREATE ON SCHEMA merging TO regress_rama_merger;
 GRANT SELECT ON altered TO regress_rama_merger;
 SET ROLE regress_rama_merger;
 SELECT rama.create_topology('merging.theirs', 'stream', 'altered', target => 'forms', merge => 'sum', sql => 'SELECT k, n FROM batch');
+SELECT rama.create_pstate('merging.theirs', 'map(text, bigint)');
+SELECT rama.create_topology('merging.their', 'stream', 'altered', target => 'theirs', merge => 'sum', sql => 'SELECT k, n FROM batch', options => '{"on_error": "halt", "max_attempts": 1}');
 RESET ROLE;
+SELECT rama.wait('their');
+SELECT * FROM theirs ORDER BY key;
+REVOKE UPDATE ON theirs FROM regress_rama_merger;
+INSERT INTO altered VALUES ('y', 1);
+SELECT rama.wait('their');
+DROP TABLE their, theirs;
 REVOKE ALL ON altered FROM regress_rama_merger;
 REVOKE ALL ON SCHEMA merging FROM regress_rama_merger;
 DROP ROLE regress_rama_merger;
@@ -297,5 +339,5 @@ SELECT topology IS NULL AS free FROM rama.pstate WHERE pstate = 'counts'::regcla
 SET client_min_messages = warning;
 DROP TABLE rows CASCADE;
 SELECT to_regclass('count_rows');
-DROP SCHEMA merging CASCADE;
+DROP SCHEMA merging, "other ""schema" CASCADE;
 SELECT count(*) FROM rama.source;
