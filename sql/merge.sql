@@ -74,11 +74,14 @@ SELECT rama.create_topology('summing3', 'microbatch', 'ev', target => 'sums3', m
 	sql => 'SELECT k, n AS total FROM batch');
 SELECT rama.wait('summing3');
 SELECT * FROM sums3 ORDER BY k;
--- names that are another field's are pointed out
+-- what is probably not meant is pointed out: names of other fields, counts of counts
 SELECT rama.create_pstate('sums4', 'map(k: text, struct(total: int, n: int))');
 SELECT rama.create_topology('summing4', 'microbatch', 'ev', target => 'sums4', merge => 'sum', start_from => '7',
 	sql => 'SELECT k, n, 1 FROM batch');
-SELECT rama.drop_topology('summing'), rama.drop_topology('summing2'), rama.drop_topology('summing3'), rama.drop_topology('summing4');
+SELECT rama.create_pstate('sums5', 'map(k: text, n: int)');
+SELECT rama.create_topology('summing5', 'microbatch', 'ev', target => 'sums5', merge => 'count', start_from => '7',
+	sql => 'SELECT k, count(*) FROM batch GROUP BY k');
+SELECT rama.drop_topology('summing5'), rama.drop_topology('summing'), rama.drop_topology('summing2'), rama.drop_topology('summing3'), rama.drop_topology('summing4');
 
 -- shapes: nested maps, subindexed and not, structs within JSON, vectors, zero keys; many sources with targets
 SELECT rama.create_pstate('deep', 'map(k: text, map(sub: int, map(at: date, n: bigint) subindex) subindex)');

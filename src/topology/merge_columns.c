@@ -256,6 +256,24 @@ too_many(Resolution *res)
 					   res->merge->nkeys, nfields)));
 }
 
+/* Columns that are probably not meant to go where they go */
+static void
+point_out_doubts(const RamaAggregator *aggregator, Form_pg_attribute att, Resolution *res,
+		  const Field *field)
+{
+	const char *name = NameStr(att->attname);
+
+	if (strcmp(name, field->name) != 0 && field_by_name(res, name))
+		ereport(NOTICE,
+				(errmsg("column \"%s\" of the query is merged into field \"%s\"",
+						name, field->name),
+				 errdetail("Not all value columns are named as fields, so they are taken in order.")));
+	if (aggregator->counts && strcmp(name, "count") == 0)
+		ereport(NOTICE,
+				(errmsg("aggregator \"count\" counts the rows that the query returns"),
+				 errhint("To add up the numbers in column \"%s\", use \"sum\".", name)));
+}
+
 static void
 add_value(Resolution *res, const RamaAggregator *aggregator, int column, Field *field)
 {
@@ -279,13 +297,8 @@ add_value(Resolution *res, const RamaAggregator *aggregator, int column, Field *
 				 field->node->storage == RAMA_IN_TABLE ?
 				 errhint("To merge into its entries, give its table, \"%s\", as target.",
 						 field->node->table->name) : 0));
-	/* By order, a name of another field is probably a mistake. */
-	if (res->defining && att && strcmp(NameStr(att->attname), field->name) != 0 &&
-		field_by_name(res, NameStr(att->attname)))
-		ereport(NOTICE,
-				(errmsg("column \"%s\" of the query is merged into field \"%s\"",
-						NameStr(att->attname), field->name),
-				 errdetail("Not all value columns are named as fields, so they are taken in order.")));
+	if (res->defining && att)
+		point_out_doubts(aggregator, att, res, field);
 	field->taken = true;
 	value->column = column;
 	value->node = field->node;
