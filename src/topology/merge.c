@@ -41,6 +41,7 @@ typedef struct Receiver
 	RamaPState *pstate;
 	RamaMerge  *merge;
 	MemoryContext row_context;
+	const char *place;			/* for the error context: a key or field */
 	int			nrows;
 	Row			rows[ROWS];
 	AttrNumber *attnos;			/* what changes in the row at hand */
@@ -52,7 +53,7 @@ typedef struct Receiver
 typedef struct LeafEdit
 {
 	RamaEdit	edit;			/* must be first */
-	const RamaMerge *merge;
+	Receiver   *receiver;
 	const Row  *row;
 } LeafEdit;
 
@@ -150,12 +151,24 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 }
 
 static void
+error_context(void *arg)
+{
+	Receiver   *receiver = arg;
+
+	if (receiver->place)
+		errcontext("merging into \"%s\" of table \"%s\"",
+				   receiver->place, receiver->merge->table->name);
+	else
+		errcontext("merging into table \"%s\"", receiver->merge->table->name);
+}
+
+static void
 null_key(const RamaMerge *merge, int column)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("a key must not be null"),
-			 errdetail("Column \"%s\" of the query is the key of a map or vector.",
+			 errdetail("It is column \"%s\" of the query.",
 					   NameStr(TupleDescAttr(merge->desc, column)->attname))));
 }
 
@@ -167,14 +180,17 @@ keep(Datum datum, Form_pg_attribute att)
 }
 
 static void
-take_keys(const RamaMerge *merge, TupleTableSlot *slot, Row *row)
+take_keys(Receiver *receiver, TupleTableSlot *slot, Row *row)
 {
+	const RamaMerge *merge = receiver->merge;
+
 	for (int i = 0; i < merge->nkeys; i++)
 	{
 		const MergeKey *key = &merge->keys[i];
 		Datum		given = slot->tts_values[key->column];
 		bool		isnull = slot->tts_isnull[key->column];
 
+		receiver->place = key->name;
 		if (!isnull)
 			row->keys[i] = rama_assign(&key->assign, given, &isnull);
 		if (isnull)
@@ -223,6 +239,7 @@ merge_rows(Receiver *receiver)
 	{
 		const Row  *row = &receiver->rows[i];
 
+		receiver->place = NULL;
 		if (merge->nvectors > 0)
 			make_elements(merge, row);
 		if (merge->column)
@@ -240,14 +257,17 @@ receiver_receive(TupleTableSlot *slot, DestReceiver *self)
 	Receiver   *receiver = (Receiver *) self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
 	Row		   *row = &receiver->rows[receiver->nrows++];
+	ErrorContextCallback callback = {error_context_stack, error_context, receiver};
 
+	error_context_stack = &callback;
 	slot_getallattrs(slot);
-	take_keys(receiver->merge, slot, row);
+	take_keys(receiver, slot, row);
 	take_values(receiver->merge, slot, row);
 	row->hash = rama_buffer_announce(receiver->merge->table, row->keys);
 	/* Documents of JSON may be large: one at a time. */
 	if (receiver->nrows == ROWS || receiver->merge->column)
 		merge_rows(receiver);
+	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -258,8 +278,11 @@ receiver_shutdown(DestReceiver *self)
 {
 	Receiver   *receiver = (Receiver *) self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
+	ErrorContextCallback callback = {error_context_stack, error_context, receiver};
 
+	error_context_stack = &callback;
 	merge_rows(receiver);
+	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(old);
 }
 
@@ -269,10 +292,12 @@ receiver_destroy(DestReceiver *self)
 }
 
 static bool
-combine(const MergeValue *value, const Row *row, Datum *state, bool *isnull)
+combine(Receiver *receiver, const MergeValue *value, const Row *row,
+		Datum *state, bool *isnull)
 {
 	int			column = value->column;
 
+	receiver->place = value->name;
 	return rama_aggregate_value(value->aggregate, state, isnull,
 								column < 0 ? (Datum) 0 : row->values[column],
 								column < 0 ? false : row->nulls[column]);
@@ -299,12 +324,13 @@ merge_into_row(Receiver *receiver, const Row *from)
 			state = row.values[attno - 1];
 			isnull = row.nulls[attno - 1];
 		}
-		if (!combine(value, from, &state, &isnull))
+		if (!combine(receiver, value, from, &state, &isnull))
 			continue;
 		receiver->attnos[changed] = attno;
 		receiver->values[changed] = state;
 		receiver->nulls[changed++] = isnull;
 	}
+	receiver->place = NULL;
 	if (changed > 0 || !row.found)
 		rama_row_store(&row, changed, receiver->attnos, receiver->values, receiver->nulls);
 	rama_row_close(&row);
@@ -328,7 +354,7 @@ edit_scalar(const LeafEdit *edit, const MergeValue *value, const JsonbValue *old
 		rama_input_of_json(&input, old);
 		state = rama_input_to_type(&input, type, &isnull);
 	}
-	if (!combine(value, edit->row, &state, &isnull))
+	if (!combine(edit->receiver, value, edit->row, &state, &isnull))
 		return false;
 	if (isnull)
 		out->type = jbvNull;
@@ -362,7 +388,7 @@ edit_struct(const LeafEdit *edit, const RamaNode *node, const JsonbValue *old,
 	for (int i = 0; i < node->nchildren; i++)
 	{
 		const RamaNode *child = node->children[i];
-		const MergeValue *value = value_of(edit->merge, child);
+		const MergeValue *value = value_of(edit->receiver->merge, child);
 		JsonbPair  *pair = &out->val.object.pairs[n];
 		JsonbValue	was = {.type = jbvNull};
 
@@ -389,7 +415,7 @@ static bool
 apply_leaf(RamaEdit *base, const RamaNode *node, const JsonbValue *old, JsonbValue **out)
 {
 	LeafEdit   *edit = (LeafEdit *) base;
-	const RamaMerge *merge = edit->merge;
+	const RamaMerge *merge = edit->receiver->merge;
 	JsonbValue	null = {.type = jbvNull};
 	bool		changed;
 
@@ -407,7 +433,7 @@ merge_into_json(Receiver *receiver, const Row *row)
 {
 	const RamaMerge *merge = receiver->merge;
 	int			nouter = merge->table->nkeys;
-	LeafEdit	edit = {.edit.apply = apply_leaf, .merge = merge, .row = row};
+	LeafEdit	edit = {.edit.apply = apply_leaf, .receiver = receiver, .row = row};
 	RamaTarget	target = {
 		.creates = true,
 		.keys = row->keys,

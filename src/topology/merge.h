@@ -16,6 +16,7 @@
 typedef struct MergeKey
 {
 	int			column;			/* from 0 */
+	const char *name;
 	RamaAssign	assign;
 	const RamaNode *node;		/* what it is a key of: a node within JSON; NULL:
 								 * a key of the row */
@@ -25,6 +26,7 @@ typedef struct MergeKey
 typedef struct MergeValue
 {
 	int			column;			/* from 0, or -1 */
+	const char *name;			/* of the leaf or field */
 	const RamaNode *node;		/* the leaf, or a field of it */
 	RamaAggregate *aggregate;
 } MergeValue;

@@ -103,6 +103,7 @@ add_key(Resolution *res, const RamaNode *node, const RamaType *type, const char 
 	Form_pg_attribute att;
 
 	key->column = merge->nkeys++;
+	key->name = pstrdup(name);
 	key->node = node;
 	if (key->column >= res->desc->natts)
 		ereport(ERROR,
@@ -301,6 +302,7 @@ add_value(Resolution *res, const RamaAggregator *aggregator, int column, Field *
 		point_out_doubts(aggregator, att, res, field);
 	field->taken = true;
 	value->column = column;
+	value->name = field->name;
 	value->node = field->node;
 	value->aggregate = rama_aggregate_bind(aggregator, &field->node->type, field->name,
 										   att ? att->atttypid : InvalidOid,
