@@ -107,14 +107,63 @@ typedef struct RamaPStateBuffer
 	struct RamaTableBuffer *tables;
 } RamaPStateBuffer;
 
-/* buffer.c, for flush.c and visible.c */
+/* The batch that runs */
+typedef struct RamaBufferBatch
+{
+	uint64		serial;			/* numbers batches in this process; 0: none */
+	Oid			topology;
+	int64		number;
+} RamaBufferBatch;
+
+/* buffer.c, for flush.c */
+extern void rama_buffer_stored(RamaTableBuffer *buffer, RamaBufferedRow *row);
+
+/* buffer_tables.c */
+extern RamaBufferBatch rama_batch;
+extern List *rama_pstate_buffers;
+
 extern bool rama_buffer_in_batch(void);
 extern List *rama_buffers_in_use(void);
-extern void rama_buffer_touch(RamaTableBuffer *buffer, RamaBufferedRow *row);
-extern void rama_buffer_stored(RamaTableBuffer *buffer, RamaBufferedRow *row);
+extern RamaTableBuffer *rama_buffer_of(RamaTable *table);
+extern void rama_buffer_reset(RamaPStateBuffer *pstate);
 extern void rama_buffer_close_relations(void);
 extern void rama_buffer_note_storage(void);
 extern void rama_buffer_check_storage(void);
+extern void rama_buffer_locks_lost(int level);
+extern void rama_buffer_locks_kept(int level);
+
+/* buffer_rows.c */
+extern Size rama_rows_bytes;
+
+extern void *rama_rows_alloc(RamaTableBuffer *buffer, Size size);
+extern void rama_rows_release(RamaTableBuffer *buffer, void *chunk);
+extern Datum rama_rows_copy(RamaTableBuffer *buffer, int column, Datum value, bool as_is);
+extern void rama_rows_free(RamaTableBuffer *buffer, int column, Datum value, bool isnull);
+extern void rama_rows_free_keys(RamaTableBuffer *buffer, const Datum *keys, bool own);
+extern void rama_row_drop_values(RamaTableBuffer *buffer, RamaBufferedRow *row);
+extern uint32 rama_rows_hash(RamaTableBuffer *buffer, const Datum *keys);
+extern bool rama_rows_same_images(const RamaTableBuffer *buffer, const Datum *a, const Datum *b);
+extern void rama_rows_reset(RamaTableBuffer *buffer);
+extern bool rama_rows_fit(RamaTableBuffer *buffer, RamaTable *table);
+extern void rama_rows_init(RamaTableBuffer *buffer, RamaTable *table);
+extern void rama_row_set_dirty(RamaTableBuffer *buffer, RamaBufferedRow *row, bool dirty);
+extern RamaBufferedRow *rama_rows_add(RamaTableBuffer *buffer, const Datum *keys, uint32 hash);
+extern RamaBufferedRow *rama_rows_find(RamaTableBuffer *buffer, const Datum *keys, uint32 hash);
+extern void rama_rows_prefetch(RamaTableBuffer *buffer, uint32 hash);
+extern void rama_rows_prefetch_row(RamaTableBuffer *buffer, uint32 hash);
+extern void rama_rows_remove_if(RamaTableBuffer *buffer, bool (*condition) (RamaBufferedRow *row));
+extern void rama_rows_each(RamaTableBuffer *buffer, void (*function) (RamaBufferedRow *row));
+
+/* buffer_undo.c */
+extern void rama_undo_begin(void);
+extern bool rama_undo_any(void);
+extern bool rama_undo_in_vain(void);
+extern void rama_undo_created(RamaBufferedRow *row);
+extern void rama_buffer_touch(RamaTableBuffer *buffer, RamaBufferedRow *row);
+extern void rama_row_set_keys(RamaTableBuffer *buffer, RamaBufferedRow *row, const Datum *keys);
+extern void rama_row_pin(RamaBufferedRow *row);
+extern void rama_undo_rolled_back(int level);
+extern void rama_undo_committed(int level);
 
 /* flush.c */
 extern void rama_buffer_flush_table(RamaTableBuffer *buffer);
