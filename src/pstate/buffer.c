@@ -61,16 +61,7 @@ load_row(RamaTableBuffer *buffer, RamaBufferedRow *row)
 	TupleTableSlot *slot;
 
 	rama_buffer_touch(buffer, row);
-	if (buffer->heap == NULL)
-	{
-		ResourceOwner owner = CurrentResourceOwner;
-
-		CurrentResourceOwner = TopTransactionResourceOwner;
-		buffer->heap = table_open(table->relid, RowExclusiveLock);
-		if (table->nkeys > 0)
-			buffer->index = index_open(table->index, RowExclusiveLock);
-		CurrentResourceOwner = owner;
-	}
+	rama_buffer_open_table(buffer);
 	slot = rama_table_slot(table);
 	if (rama_row_find(table, buffer->heap, buffer->index, row->values, SnapshotSelf, slot))
 	{

@@ -91,6 +91,7 @@ typedef struct RamaTableBuffer
 	Oid			storage;		/* relfilenode before a utility command */
 	Relation	heap;			/* open in this batch, or NULL */
 	Relation	index;
+	uint64		rollbacks;		/* when they were opened */
 } RamaTableBuffer;
 
 typedef struct RamaPStateBuffer
@@ -126,6 +127,7 @@ extern bool rama_buffer_in_batch(void);
 extern List *rama_buffers_in_use(void);
 extern RamaTableBuffer *rama_buffer_of(RamaTable *table);
 extern void rama_buffer_reset(RamaPStateBuffer *pstate);
+extern void rama_buffer_open_table(RamaTableBuffer *buffer);
 extern void rama_buffer_close_relations(void);
 extern void rama_buffer_note_storage(void);
 extern void rama_buffer_check_storage(void);

@@ -29,6 +29,9 @@ RamaBufferBatch rama_batch = {0};
 /* RamaPStateBuffers, in TopMemoryContext, to the end of the process */
 List	   *rama_pstate_buffers = NIL;
 
+/* Counts subtransactions that were rolled back. */
+static uint64 rollbacks = 0;
+
 /*
  * rama_buffer_reset() -- Forget all rows of a PState.
  */
@@ -291,6 +294,41 @@ rama_buffer_invalidate(Oid relid)
 	}
 }
 
+static void
+close_table(RamaTableBuffer *buffer)
+{
+	if (buffer->index)
+		index_close(buffer->index, NoLock);
+	if (buffer->heap)
+		table_close(buffer->heap, NoLock);
+	buffer->index = NULL;
+	buffer->heap = NULL;
+}
+
+/*
+ * rama_buffer_open_table() -- Have the table and its index open, to look up
+ * rows.
+ *
+ * They belong to the top transaction. A rolled back subtransaction may have given
+ * them storage that is no more, and cannot load their descriptions again: so they
+ * are opened anew after one.
+ */
+void
+rama_buffer_open_table(RamaTableBuffer *buffer)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (buffer->heap && buffer->rollbacks == rollbacks)
+		return;
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	close_table(buffer);
+	buffer->heap = table_open(buffer->relid, RowExclusiveLock);
+	if (buffer->nkeys > 0)
+		buffer->index = index_open(buffer->table->index, RowExclusiveLock);
+	buffer->rollbacks = rollbacks;
+	CurrentResourceOwner = owner;
+}
+
 /*
  * rama_buffer_close_relations() -- Close what was opened to look up rows, so
  * that a command of a handler may alter it.
@@ -307,16 +345,7 @@ rama_buffer_close_relations(void)
 		RamaPStateBuffer *pstate = lfirst(lc);
 
 		for (int i = 0; i < pstate->ntables; i++)
-		{
-			RamaTableBuffer *buffer = &pstate->tables[i];
-
-			if (buffer->index)
-				index_close(buffer->index, NoLock);
-			if (buffer->heap)
-				table_close(buffer->heap, NoLock);
-			buffer->index = NULL;
-			buffer->heap = NULL;
-		}
+			close_table(&pstate->tables[i]);
 	}
 	CurrentResourceOwner = owner;
 }
@@ -405,6 +434,7 @@ rama_buffer_locks_lost(int level)
 {
 	ListCell   *lc;
 
+	rollbacks++;
 	foreach(lc, rama_pstate_buffers)
 	{
 		RamaPStateBuffer *pstate = lfirst(lc);
