@@ -8,6 +8,7 @@ SELECT rama.create_pstate('users', $$
   map(id: bigint, struct(name: text, visits: int, tags: set(tag: text) subindex, log: vector(line: text) subindex))
 $$);
 SELECT rama.create_pstate('total', 'numeric');
+SELECT rama.create_pstate('decks', 'vector(deck: struct(name: text, cards: map(card: text, n: bigint) subindex))');
 SELECT rama.create_pstate('bits', 'map(b: bit varying(8), n: int)');
 CREATE TABLE seen (at bigserial, what text, keys text, old text, new text);
 
@@ -17,7 +18,7 @@ BEGIN
 	EXECUTE 'DO $do$BEGIN ' || e.what || ' END$do$';
 END $$;
 BEGIN;
-SELECT rama.create_topology('runner', 'microbatch', writes => '{counts,users,total,bits}',
+SELECT rama.create_topology('runner', 'microbatch', writes => '{counts,users,total,decks,bits}',
 	options => '{"on_error": "halt", "max_attempts": 1}');
 SELECT rama.add_source('runner', 'todo', each => 'run');
 SELECT rama.add_source('runner', 'todo', sql => $$
@@ -27,6 +28,7 @@ INSERT INTO seen (what, keys, old, new) SELECT 'users', id, concat_ws(',', old_n
 INSERT INTO seen (what, keys, old, new) SELECT 'tags', concat_ws(',', id, tag), old_tag, new_tag FROM changed_users_tags;
 INSERT INTO seen (what, keys, old, new) SELECT 'log', concat_ws(',', id, index), old_line, new_line FROM changed_users_log;
 INSERT INTO seen (what, old, new) SELECT 'total', old_value, new_value FROM changed_total;
+INSERT INTO seen (what, keys, old, new) SELECT 'cards', concat_ws(',', index, card), old_n, new_n FROM changed_decks_cards;
 INSERT INTO seen (what, keys, old, new) SELECT 'bits', b, old_n, new_n FROM changed_bits$$);
 COMMIT;
 
@@ -56,7 +58,10 @@ SELECT * FROM changes();
 CALL batch($$PERFORM rama.put('counts', 'b', 9), rama.remove('counts', 'b'), rama.remove('counts', 'a'), rama.put('counts', 'a', 2);$$,
 	$$PERFORM rama.put('counts', 'c', 3), rama.put('total', NULL);$$);
 SELECT * FROM changes();
-CALL batch('NULL;');
+CALL batch($$PERFORM rama.put('total', 6.5);$$);
+SELECT * FROM changes();
+CALL batch($$PERFORM rama.add('total', 0.50), rama.add('total', -0.50);$$);
+SELECT rama.get('total');
 SELECT * FROM changes();
 
 -- Children, with the counts of their levels
@@ -69,6 +74,11 @@ SELECT * FROM changes();
 CALL batch($$PERFORM rama.remove('users', 1), rama.put('users', 2, 'tags', '["z"]'), rama.put('users', 2, 'log', '[]');$$);
 SELECT * FROM changes();
 CALL batch($$PERFORM rama.put('users', 2, 'log', '["a"]'); PERFORM rama.put('users', '{"2": {"name": "bob", "log": ["a", "b"]}}');$$);
+SELECT * FROM changes();
+
+CALL batch($$PERFORM rama.push('decks', '{"cards": {"a": 1, "b": 1}}'), rama.push('decks', '{"cards": {"b": 1, "c": 1, "d": 1}}');$$);
+DELETE FROM seen;
+CALL batch($$PERFORM rama.remove('decks', 0);$$);
 SELECT * FROM changes();
 
 -- Keys that cannot be hashed are written through

@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/sortsupport.h"
 #include "utils/tuplestore.h"
+#include "utils/typcache.h"
 
 /* A row as the batch found it */
 typedef struct Former
@@ -253,15 +254,28 @@ rama_changes_desc(RamaTable *table)
 	return desc;
 }
 
+/* As IS NOT DISTINCT FROM, where the type has equality */
 static bool
-is_changed(const Tracked *table, const Former *former, const RamaRow *row)
+equal_values(Form_pg_attribute attr, Datum a, Datum b)
+{
+	TypeCacheEntry *entry;
+
+	if (datum_image_eq(a, b, attr->attbyval, attr->attlen))
+		return true;
+	entry = lookup_type_cache(attr->atttypid, TYPECACHE_EQ_OPR_FINFO);
+	return OidIsValid(entry->eq_opr_finfo.fn_oid) &&
+		DatumGetBool(FunctionCall2Coll(&entry->eq_opr_finfo, attr->attcollation, a, b));
+}
+
+static bool
+is_changed(TupleDesc desc, int nkeys, const Former *former, const RamaRow *row)
 {
 	if (former->existed != row->found)
 		return true;
-	for (int i = table->nkeys; row->found && i < table->ncolumns; i++)
+	for (int i = nkeys; row->found && i < desc->natts; i++)
 		if (former->nulls[i] != row->nulls[i] ||
 			(!row->nulls[i] &&
-			 !datum_image_eq(former->values[i], row->values[i], table->byval[i], table->len[i])))
+			 !equal_values(TupleDescAttr(desc, i), former->values[i], row->values[i])))
 			return true;
 	return false;
 }
@@ -326,7 +340,7 @@ rama_changes_put(RamaTable *table, Tuplestorestate *store, TupleDesc desc)
 
 		CHECK_FOR_INTERRUPTS();
 		rama_row_open(&row, table, former->values, true);
-		if (is_changed(tracked_table, former, &row))
+		if (is_changed(rama_table_desc(table), table->nkeys, former, &row))
 			put_change(table, former, &row, store, desc);
 		rama_row_close(&row);
 		MemoryContextReset(context);

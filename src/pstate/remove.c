@@ -73,6 +73,7 @@ move_down(RamaWriter *writer, TupleTableSlot *slot, int column)
 	memcpy(values, slot->tts_values, sizeof(Datum) * ncolumns);
 	rama_buffer_forget(writer->table, values);
 	values[column] = Int64GetDatum(DatumGetInt64(values[column]) - 1);
+	rama_changes_note(writer->table, values, NULL, NULL);
 	rama_buffer_forget(writer->table, values);
 	rama_writer_update(writer, &tid, values, slot->tts_isnull, false);
 	pfree(values);

@@ -44,7 +44,7 @@ sub create_module
 	my $module = 'module_' . ++$modules;
 
 	my ($rc, $out, $err) = $node->psql('postgres', undef,
-		extra_params => [ '-v', "module=$module", '-v', "kind=$case->{kind}", '-v', "form=$case->{form}",
+		extra_params => [ '-v', "module=$module", '-v', "kind=$case->{kind}", '-v', "form=$case->{form}", '-v', "mirror=$case->{mirror}",
 			'-v', 'schemas=' . encode(\%schemas), '-v', 'options=' . encode($case->{options}),
 			'-v', 'ON_ERROR_STOP=1', '-f', "$ENV{RAMA_SRC}/test/t/buffer_model.sql" ]);
 	die "$module: $err" if $rc != 0 || $err =~ /ERROR/;
@@ -184,6 +184,7 @@ sub differs
 	} sort keys %schemas;
 	$wrong ||= first_difference('values', \@values, \@model_values);
 	$wrong ||= join "\n", rows_of($module, 'SELECT * FROM wrong_indexes()');
+	$wrong ||= join "\n", rows_of($module, 'SELECT * FROM misreported LIMIT 20');
 	$node->safe_psql('postgres', "DROP SCHEMA $module CASCADE") if $wrong eq '';
 	return $wrong;
 }
@@ -195,6 +196,7 @@ sub random_case
 	my %case = (
 		kind => (rand() < 0.5 ? 'stream' : 'microbatch'),
 		form => (rand() < 0.6 ? 'each' : 'sql'),
+		mirror => (rand() < 0.5 ? 'yes' : 'no'),
 		memory => (rand() < 0.7 ? 'smallest' : 'default'),
 		options => { batch_max => \(1 + int(rand() ** 3 * 100) . ''), backoff => '1 ms', interval => '1 ms' },
 		events => [ map { random_event($state) } 1 .. $events_of_case ]);

@@ -1,6 +1,6 @@
 -- One module of the model test: PStates of every shape, an interpreter of the
 -- programs that events carry, and a topology that runs it. Variables: :module,
--- :kind, :form (each or sql), :options.
+-- :kind, :form (each or sql), :mirror, :options.
 CREATE SCHEMA :module;
 SET search_path = :module;
 SET client_min_messages = warning;
@@ -282,6 +282,42 @@ SELECT rama.create_topology('runs', :'kind', 'events',
 		INSERT INTO batches SELECT rama.batch_id(), (SELECT max(id) FROM batch), count(*) || ' ' || coalesce(sum(n), 0) FROM tx$$ END,
 	writes => ARRAY(SELECT name::regclass FROM json_object_keys(:'schemas') AS s (name) WHERE name <> 'unowned'),
 	options => :'options');
+
+-- Copies of the tables that follow what the batches say that they have changed.
+-- What a deferred trigger writes, comes after that.
+CREATE TABLE misreported (batch bigint, what text, said text);
+CREATE FUNCTION mirroring(t regclass) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	keys text[] := ARRAY(SELECT attname FROM pg_attribute JOIN pg_index ON attrelid = indrelid AND attnum = ANY (indkey)
+		WHERE indrelid = t AND indisreplident ORDER BY attnum);
+	vals text[] := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = t AND attnum > 0 AND NOT attname = ANY (keys) ORDER BY attnum);
+	same text := coalesce((SELECT string_agg(format('o.%1$I = c.%1$I', k), ' AND ') FROM unnest(keys) k), 'true');
+	one_side text := 'INSERT INTO misreported SELECT rama.batch_id(), %L, c::text FROM %I c LEFT JOIN %s o ON %s WHERE ROW(%s) IS DISTINCT FROM ROW(%s)';
+	news text;
+	olds text;
+	has text;
+BEGIN
+	IF vals = '{}' THEN
+		vals := keys[cardinality(keys):];
+	END IF;
+	SELECT string_agg(format('c.%I', 'old_' || v), ','), string_agg(format('c.%I', 'new_' || v), ','), string_agg(format('o.%I', v), ',')
+		INTO olds, news, has FROM unnest(vals) v;
+	EXECUTE format('CREATE TABLE %I (LIKE %s)', 'mirror_' || t, t);
+	RETURN concat_ws(';', '',
+		format(one_side, 'old ' || t, 'changed_' || t, 'mirror_' || t, same, olds, has),
+		format(one_side, 'new ' || t, 'changed_' || t, t, same, news, has),
+		format('INSERT INTO misreported SELECT rama.batch_id(), %L, c::text FROM %I c WHERE ROW(%s) IS NOT DISTINCT FROM ROW(%s)
+			AND EXISTS (SELECT FROM %s o WHERE %s) = EXISTS (SELECT FROM %I o WHERE %s)',
+			'no change ' || t, 'changed_' || t, olds, news, t, same, 'mirror_' || t, same),
+		format('DELETE FROM %I o USING %I c WHERE %s', 'mirror_' || t, 'changed_' || t, same),
+		format('INSERT INTO %I SELECT o.* FROM %s o JOIN %I c ON %s', 'mirror_' || t, t, 'changed_' || t, same),
+		format('INSERT INTO misreported SELECT rama.batch_id(), %L, x::text FROM ((TABLE %s EXCEPT ALL TABLE %I) UNION ALL (TABLE %3$I EXCEPT ALL TABLE %2$s)) x',
+			'missed ' || t, t, 'mirror_' || t));
+END $$;
+SELECT rama.add_source('runs', 'events', sql => 'SELECT 1' || string_agg(mirroring(t), ''))
+FROM (SELECT pstate AS t FROM rama.pstates WHERE module = :'module'
+	UNION ALL SELECT child FROM rama.pstate_child c JOIN rama.pstates p USING (pstate) WHERE module = :'module') x
+WHERE t NOT IN ('unowned'::regclass, 'late'::regclass) HAVING :'mirror' = 'yes';
 
 -- Every row of every table of the PStates
 CREATE FUNCTION dump() RETURNS SETOF text LANGUAGE plpgsql AS $$
