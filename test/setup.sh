@@ -124,14 +124,17 @@ rama_other_versions()
 	export RAMA_UPGRADE_BINDIRS
 }
 
-# Builds the client programs of test/load that are named.
+# Builds the client programs of test/load that are named, and libraries (.so).
 rama_programs()
 {
 	local p dir=$RAMA_WORK/build/test/load
 
 	for p in "$@"; do
-		gcc -O2 -Wall -Wextra -Werror -I"$(/usr/bin/pg_config --includedir)" \
-			-o "$dir/$p" "$dir/$p.c" -lpq
+		case $p in
+			*.so) gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o "$dir/$p" "$dir/${p%.so}.c" ;;
+			*) gcc -O2 -Wall -Wextra -Werror -I"$(/usr/bin/pg_config --includedir)" \
+				-o "$dir/$p" "$dir/$p.c" -lpq ;;
+		esac
 	done
 }
 

@@ -15,7 +15,7 @@ use Time::HiRes qw(time usleep);
 our @EXPORT = qw(rama_node rama_conf program sqlstate_is succeeds_within
   figure soak eventually start_sql create_recorders wait_recorders
   violations_are create_counters what_is_wrong recomputed start_load stop_load
-  log_is_sound status_of children_of worker_pids kill_postmaster);
+  log_is_sound fault_env faults status_of children_of worker_pids kill_postmaster);
 
 # True when the long form of the tests is asked for: test/run --soak.
 sub soak
@@ -323,6 +323,26 @@ sub log_is_sound
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return is(join("\n", @bad > 20 ? (@bad[ 0 .. 19 ], '...') : @bad), '', $name);
+}
+
+# What a server inherits so that faults() reach it: for "local %ENV".
+my $faults = PostgreSQL::Test::Utils::tempdir() . '/faults';
+sub fault_env
+{
+	faults(clock => 0, full => 0) unless -e $faults;
+	return (%ENV, LD_PRELOAD => program('faults.so'), RAMA_FAULTS => $faults);
+}
+
+# Sets the clock by so many seconds; fills the disks for tables (1), for WAL
+# (2) or both (3). See test/load/faults.c.
+my %fault = (clock => 0, full => 0);
+sub faults
+{
+	%fault = (%fault, @_);
+	open my $file, -e $faults ? '+<' : '>', $faults or die "$faults: $!";
+	syswrite $file, pack('qq', $fault{clock} * 1_000_000, $fault{full});
+	close $file;
+	return;
 }
 
 # Columns of a topology's line of rama.status, joined by "|".
