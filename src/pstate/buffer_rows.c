@@ -42,9 +42,40 @@ static bool equal_keys(const RamaTableBuffer *buffer, const Datum *a, const Datu
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, a) ((a)->hash)
 #define SH_SCOPE static inline
+#define SH_USE_NONDEFAULT_ALLOCATOR
 #define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
+
+/*
+ * A table that grows has its new size already. Where there is no memory for
+ * that it keeps its old one, and works: a handler may catch the error.
+ */
+static inline void *
+rowhash_allocate(rowhash_hash *table, Size size)
+{
+	void	   *chunk = MemoryContextAllocExtended(table->ctx, size,
+												   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO | MCXT_ALLOC_NO_OOM);
+
+	if (chunk)
+		return chunk;
+	if (table->data)
+	{
+		table->size /= 2;
+		table->sizemask = (uint32) (table->size - 1);
+		table->grow_threshold = 0;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory"),
+			 errdetail("Failed on request of size %zu for rows in memory.", size)));
+}
+
+static inline void
+rowhash_free(rowhash_hash *table, void *chunk)
+{
+	pfree(chunk);
+}
 
 #define row_of(slot) \
 	((RamaBufferedRow *) ((char *) (slot)->keys - offsetof(RamaBufferedRow, values)))

@@ -158,9 +158,13 @@ void
 rama_row_set_keys(RamaTableBuffer *buffer, RamaBufferedRow *row, const Datum *keys)
 {
 	RamaRowImage *outer = row->state.outer;
+	Datum		copies[RAMA_MAX_KEYS];
 
 	if (rama_rows_same_images(buffer, row->values, keys))
 		return;
+	/* First what may fail */
+	for (int i = 0; i < buffer->nkeys; i++)
+		copies[i] = rama_rows_copy(buffer, i, keys[i], false);
 	if (outer && outer->keys == NULL)
 	{
 		outer->keys = rama_rows_alloc(buffer, sizeof(Datum) * buffer->nkeys);
@@ -169,8 +173,7 @@ rama_row_set_keys(RamaTableBuffer *buffer, RamaBufferedRow *row, const Datum *ke
 	}
 	else
 		rama_rows_free_keys(buffer, row->values, row->own_keys);
-	for (int i = 0; i < buffer->nkeys; i++)
-		row->values[i] = rama_rows_copy(buffer, i, keys[i], false);
+	memcpy(row->values, copies, sizeof(Datum) * buffer->nkeys);
 	row->own_keys = true;
 }
 

@@ -318,7 +318,7 @@ sub log_is_sound
 	my ($node, $from, $expected, $name) = @_;
 	# The test itself may signal a process that has just gone.
 	my @bad = grep { /PANIC:|TRAP|terminated by signal|(?:ERROR|FATAL|WARNING):/ &&
-			!/is not a PostgreSQL (?:backend|server) process/ && $_ !~ $expected }
+			!/is not a PostgreSQL (?:backend|server) process|connection to client lost/ && $_ !~ $expected }
 	  split /\n/, slurp_file($node->logfile, $from);
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;

@@ -90,6 +90,48 @@ SKIP: {
 		sub { system_or_bail('prlimit', "--pid=$_", '--as=unlimited:unlimited') foreach @_ });
 }
 
+# A handler catches that memory is short, in the midst of many rows, and goes
+# on in the same transaction.
+SKIP: {
+	skip 'no prlimit: memory cannot be made scarce', 3 unless -x '/usr/bin/prlimit';
+	my $from = -s $node->logfile;
+	my $load = start_load($node->connstr('postgres'));
+
+	$node->safe_psql('postgres', q{
+CREATE SEQUENCE caught;
+CREATE OR REPLACE FUNCTION keep(e events) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM rama.add('log', e.writer, 'events', 1);
+	IF e.kind = 'greedy' THEN
+		BEGIN
+			PERFORM rama.add('log', e.writer, 'events', 1), rama.add('log', n, 'events', 1), rama.push('log', n, 'ids', n)
+			FROM generate_series(1000, 1000 + e.id) n;
+			RAISE division_by_zero;
+		EXCEPTION
+			WHEN out_of_memory THEN PERFORM nextval('caught');
+			WHEN division_by_zero THEN NULL;
+		END;
+	END IF;
+	PERFORM rama.push('log', e.writer, 'ids', e.id);
+END $$});
+	foreach my $pid (worker_pids($node, 'postgres'))
+	{
+		my ($kb) = slurp_file("/proc/$pid/status") =~ /^VmSize:\s+(\d+)/m;
+		system_or_bail('prlimit', "--pid=$pid", '--as=' . ($kb + 3000) * 1024 . ':unlimited');
+	}
+	foreach my $rows (map { (100 + int rand 100) * 2 ** $_ } 0 .. 8)
+	{
+		$node->safe_psql('postgres', "INSERT INTO events (id, writer, kind) VALUES ($rows, 0, 'greedy')");
+	}
+	$node->safe_psql('postgres', q{SELECT rama.wait('keep_log', timeout => '30 s')});
+	system_or_bail('prlimit', "--pid=$_", '--as=unlimited:unlimited') foreach worker_pids($node, 'postgres');
+	stop_load($load, $node, 'postgres');
+	recomputed($node, 'postgres', 'a handler caught that memory is short');
+	cmp_ok($node->safe_psql('postgres', 'SELECT last_value FROM caught'), '>', 1, 'it did');
+	$node->safe_psql('postgres', sprintf($keep, ''));
+	log_is_sound($node, $from, qr/out of memory/, 'memory is short: the log');
+}
+
 # The disk is full for tables and indexes, for a while.
 my $from = -s $node->logfile;
 my $load = start_load($node->connstr('postgres'));
