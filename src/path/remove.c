@@ -7,7 +7,9 @@
  */
 #include "path/write.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(rama_remove);
 
@@ -19,15 +21,17 @@ apply_remove(RamaEdit *edit, const RamaNode *node, const JsonbValue *old, JsonbV
 }
 
 static bool
-is_there(const RamaTarget *target)
+is_there(const RamaTarget *target, Snapshot snapshot)
 {
 	RamaFocus	focus;
 	JsonbValue	json;
 
 	rama_target_focus(target, &focus);
+	if (target->node == target->pstate->root && target->node->storage == RAMA_IN_TABLE)
+		return rama_focus_count(&focus, snapshot) > 0;
 	if (focus.node && focus.node->kind == RAMA_STRUCT)
-		return rama_focus_to_json(&focus, rama_write_snapshot(), &json);
-	return rama_focus_exists(&focus, rama_write_snapshot());
+		return rama_focus_to_json(&focus, snapshot, &json);
+	return rama_focus_exists(&focus, snapshot);
 }
 
 /* The outermost collection becomes empty, a single value is gone. */
@@ -35,12 +39,10 @@ static bool
 remove_whole(const RamaTarget *target)
 {
 	RamaNode   *root = unconstify(RamaNode *, target->node);
-	RamaFocus	focus;
 
 	if (root->storage != RAMA_IN_TABLE)
 		return rama_row_remove(root->table, NULL);
-	rama_target_focus(target, &focus);
-	if (rama_focus_count(&focus, rama_write_snapshot()) == 0)
+	if (!is_there(target, rama_write_snapshot()))
 		return false;
 	rama_collection_clear(root, NULL, true);
 	return true;
@@ -52,7 +54,7 @@ remove_field(const RamaTarget *target)
 {
 	RamaInput	null = {.form = RAMA_INPUT_NULL};
 
-	if (!is_there(target))
+	if (!is_there(target, rama_write_snapshot()))
 		return false;
 	if (target->node->storage == RAMA_IN_TABLE)
 		rama_collection_clear(unconstify(RamaNode *, target->node), target->keys, false);
@@ -88,5 +90,12 @@ rama_remove(PG_FUNCTION_ARGS)
 	RamaTarget	target;
 
 	rama_target_find(&target, pstate, &args, false);
-	PG_RETURN_BOOL(!target.absent && remove_target(&target));
+	if (target.absent)
+		PG_RETURN_BOOL(false);
+	if (remove_target(&target))
+		PG_RETURN_BOOL(true);
+	/* Somebody else has removed what this transaction can see. */
+	if (IsolationUsesXactSnapshot() && is_there(&target, GetTransactionSnapshot()))
+		rama_serialization_failure();
+	PG_RETURN_BOOL(false);
 }

@@ -242,13 +242,20 @@ extern void rama_writer_delete(RamaWriter *writer, ItemPointer tid);
 extern void rama_row_forget(void);
 extern bool rama_row_find_hot(RamaTable *table, Relation heap, const Datum *keys,
 							  Snapshot snapshot, TupleTableSlot *slot);
-extern void rama_row_check_conflict(Relation heap, TupleTableSlot *slot);
 extern void rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative);
 extern void rama_row_open_new(RamaRow *row, RamaTable *table, const Datum *keys);
 extern void rama_row_close(RamaRow *row);
 extern void rama_row_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 						 const Datum *new_values, const bool *new_nulls);
 extern void rama_row_delete(RamaRow *row);
+
+/* conflict.c: REPEATABLE READ and SERIALIZABLE */
+extern void rama_conflict_forget(void);
+extern void rama_serialization_failure(void) pg_attribute_noreturn();
+extern void rama_conflict_check(RamaTable *table, Relation heap, TupleTableSlot *slot,
+								bool relative);
+extern void rama_conflict_check_absent(RamaTable *table, Relation heap, Relation index,
+									   const Datum *keys, TupleTableSlot *slot, bool relative);
 
 /* buffer.c: rows that a topology's batch has in memory */
 extern void rama_buffer_begin(Oid topology, int64 batch);

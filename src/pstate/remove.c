@@ -32,7 +32,7 @@ remove_range(RamaTable *table, const Datum *prefix, int nprefix)
 	rama_writer_open(&writer, table);
 	while ((slot = rama_scan_next(scan)) != NULL)
 	{
-		rama_row_check_conflict(writer.heap, slot);
+		rama_conflict_check(table, writer.heap, slot, false);
 		slot_getallattrs(slot);
 		rama_changes_note(table, slot->tts_values, slot->tts_values, slot->tts_isnull);
 		rama_buffer_forget(table, slot->tts_values);
@@ -67,7 +67,7 @@ move_down(RamaWriter *writer, TupleTableSlot *slot, int column)
 	Datum	   *values = palloc(sizeof(Datum) * ncolumns);
 	ItemPointerData tid = slot->tts_tid;
 
-	rama_row_check_conflict(writer->heap, slot);
+	rama_conflict_check(writer->table, writer->heap, slot, false);
 	slot_getallattrs(slot);
 	rama_changes_note(writer->table, slot->tts_values, slot->tts_values, slot->tts_isnull);
 	memcpy(values, slot->tts_values, sizeof(Datum) * ncolumns);

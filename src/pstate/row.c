@@ -133,38 +133,6 @@ rama_row_find_hot(RamaTable *table, Relation heap, const Datum *keys,
 }
 
 static void
-serialization_failure(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("could not serialize access due to concurrent update")));
-}
-
-/*
- * rama_row_check_conflict() -- Where the isolation level has one snapshot for
- * the transaction: error (40001) unless that sees the row in the slot, which
- * pins its buffer.
- */
-void
-rama_row_check_conflict(Relation heap, TupleTableSlot *slot)
-{
-	if (IsolationUsesXactSnapshot() &&
-		!table_tuple_satisfies_snapshot(heap, slot, GetTransactionSnapshot()))
-		serialization_failure();
-}
-
-/* The same for a row that is not there: 40001 if the snapshot sees one. */
-static void
-check_absence(RamaRow *row, const Datum *keys)
-{
-	if (!IsolationUsesXactSnapshot())
-		return;
-	if (rama_row_find(row->table, row->writer.heap, row->writer.index, keys,
-					  GetTransactionSnapshot(), row->slot))
-		serialization_failure();
-}
-
-static void
 open_through(RamaRow *row)
 {
 	rama_writer_open(&row->writer, row->table);
@@ -174,20 +142,24 @@ open_through(RamaRow *row)
 static bool
 find_through(RamaRow *row, const Datum *keys, bool relative)
 {
-	if (rama_row_find_hot(row->table, row->writer.heap, keys, SnapshotSelf, row->slot))
-		return true;			/* checked before, or written here */
-	if (!rama_row_find(row->table, row->writer.heap, row->writer.index, keys,
-					   rama_write_snapshot(), row->slot))
+	RamaTable  *table = row->table;
+	Relation	heap = row->writer.heap;
+
+	if (rama_row_find_hot(table, heap, keys, SnapshotSelf, row->slot))
 	{
+		/* It was checked before, or written here. */
 		if (!relative)
-			check_absence(row, keys);
+			rama_conflict_check(table, heap, row->slot, false);
+		return true;
+	}
+	if (!rama_row_find(table, heap, row->writer.index, keys, rama_write_snapshot(), row->slot))
+	{
+		rama_conflict_check_absent(table, heap, row->writer.index, keys, row->slot, relative);
 		return false;
 	}
+	rama_conflict_check(table, heap, row->slot, relative);
 	if (!relative)
-	{
-		rama_row_check_conflict(row->writer.heap, row->slot);
-		remember(row->table, keys, &row->slot->tts_tid);
-	}
+		remember(table, keys, &row->slot->tts_tid);
 	return true;
 }
 

@@ -189,6 +189,7 @@ on_xact(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			changes = bases = NIL;	/* freed with the transaction's context */
 			rama_row_forget();
+			rama_conflict_forget();
 			break;
 		default:
 			break;

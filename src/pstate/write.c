@@ -157,20 +157,30 @@ change_count(RamaTable *table, const Datum *keys, int64 delta)
 	return count;
 }
 
-/* A new element of a vector goes to its end. */
+/* A row appears. A new element of a vector goes to its end. */
 static void
-check_index(RamaTable *table, const Datum *keys, int64 count)
+count_new(RamaTable *table, const Datum *keys)
 {
+	bool		isvector = table->node->kind == RAMA_VECTOR;
+	int64		seen = -1;
+	int64		count;
 	int64		index;
+	bool		isnull;
 
-	if (table->node->kind != RAMA_VECTOR)
+	if (isvector && IsolationUsesXactSnapshot())
+		seen = rama_collection_count(table->node, keys, GetTransactionSnapshot(), &isnull);
+	count = rama_count_entry(table, keys, 1);
+	if (!isvector)
 		return;
 	index = DatumGetInt64(keys[table->nkeys - 1]);
-	if (index != count)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("index " INT64_FORMAT " is out of range", index),
-				 errdetail("The vector has " INT64_FORMAT " elements.", count)));
+	if (index == count)
+		return;
+	if (index == seen)			/* was the end */
+		rama_serialization_failure();
+	ereport(ERROR,
+			(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+			 errmsg("index " INT64_FORMAT " is out of range", index),
+			 errdetail("The vector has " INT64_FORMAT " elements.", count)));
 }
 
 /*
@@ -179,7 +189,7 @@ check_index(RamaTable *table, const Datum *keys, int64 count)
  *
  * Other columns stay, or are NULL in a new row. Enclosing rows are made where
  * they are missing. Errors: 2202E (a new element of a vector that is not at
- * its end), and those of constraints.
+ * its end), 40001, and those of constraints.
  */
 void
 rama_row_store(RamaRow *row, int ncolumns, const AttrNumber *attnos,
@@ -188,7 +198,7 @@ rama_row_store(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 	RamaTable  *table = row->table;
 
 	if (!row->found)
-		check_index(table, row->keys, rama_count_entry(table, row->keys, 1));
+		count_new(table, row->keys);
 	else
 		rama_version_change(table->pstate, 0);
 	rama_row_set(row, ncolumns, attnos, values, nulls);
