@@ -64,7 +64,31 @@ BEGIN;
 DROP INDEX p_more_v_k_idx;
 SELECT rama.activate();
 ROLLBACK;
+-- Nor is a topology without its handler.
+CREATE FUNCTION handle(e d) RETURNS void LANGUAGE sql AS '';
 SELECT rama.activate();
+SELECT rama.create_topology('u', 'stream', 'd', each => 'handle');
+SELECT rama.deactivate();
+-- as in a restored database
+DELETE FROM pg_depend WHERE objid = 'u'::regclass AND refclassid = 'pg_proc'::regclass;
+DROP FUNCTION handle;
+\set VERBOSITY default
+SELECT rama.activate();
+\set VERBOSITY terse
+CREATE FUNCTION handle(e d) RETURNS void LANGUAGE sql AS '';
+-- In any kind of transaction, which may be rolled back.
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(*) FROM d;
+SELECT rama.activate();
+SELECT reason FROM rama.standstill();
+ROLLBACK;
+SELECT reason FROM rama.standstill();
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(*) FROM d;
+SELECT rama.activate();
+COMMIT;
+SELECT rama.wait('t'), rama.wait('u');
+DROP FUNCTION handle;
 DROP TABLE p_more;
 
 -- For owners of the database.

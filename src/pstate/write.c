@@ -175,7 +175,7 @@ count_new(RamaTable *table, const Datum *keys)
 	index = DatumGetInt64(keys[table->nkeys - 1]);
 	if (index == count)
 		return;
-	if (index == seen)			/* was the end */
+	if (seen >= 0 && index == seen)	/* was the end */
 		rama_serialization_failure();
 	ereport(ERROR,
 			(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),

@@ -94,6 +94,23 @@ topology_error_context(void *arg)
 }
 
 /*
+ * Handlers are looked up as the owner, who runs them: the database's owner need
+ * not be allowed to see them.
+ */
+static void
+record_as_owner(RamaTopology *topology)
+{
+	Oid			save_userid;
+	int			save_sec_context;
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(topology->owner,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	rama_topology_record_dependencies(topology->relid);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+}
+
+/*
  * What another cluster left pending is finished by definition: it becomes a
  * drain that ends at the position.
  */
@@ -123,7 +140,7 @@ adopt_progress(Oid relid)
 	state.attempts = 0;
 	state.retry_at = 0;
 	rama_state_write(relid, &state);
-	rama_topology_record_dependencies(relid);
+	record_as_owner(topology);
 	rama_topology_free(topology);
 	rama_catalog_changed(relid);
 	error_context_stack = callback.previous;

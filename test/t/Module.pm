@@ -12,7 +12,8 @@ use Test::More;
 use Rama;
 
 our @EXPORT = qw(module_node module_conf create_module start_appenders finish_appenders append_known
-  wait_module module_is_right stands_still progress_of log_is_clean);
+  wait_module module_is_right stands_still progress_of restore goes_on
+  log_is_clean);
 
 my @topologies = qw(see_stream see_small see_large tally_kinds count_writers
   merge_kinds relay see_relayed);
@@ -192,6 +193,47 @@ SELECT DISTINCT state, hint FROM rama.status WHERE kind IN ('stream', 'microbatc
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_rama worker' AND datname = current_database()}),
 		'0', "$name: no worker");
 	return is(progress_of($node, $dbname), $progress, "$name: no topology has moved");
+}
+
+# A database, new unless there is one already, into which commands restore;
+# "on" is a server.
+sub restore
+{
+	my ($on, $dbname, @commands) = @_;
+
+	$on->safe_psql('postgres', "CREATE DATABASE $dbname") if $on->safe_psql('postgres',
+		"SELECT count(*) FROM pg_database WHERE datname = '$dbname'") eq '0';
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	foreach my $command (@commands)
+	{
+		my ($program, @arguments) = @$command;
+		my @more = $program eq 'psql' ? ('-XAtq', '-v', 'ON_ERROR_STOP=1') : ('--exit-on-error');
+
+		$on->command_ok([ $program, @more, '-d', $on->connstr($dbname), @arguments ],
+			"$dbname: $program @arguments");
+	}
+	return;
+}
+
+# What was restored stands still, takes events, and goes on exactly once when
+# it is told to; so does what the query $more is about. Drops the database.
+sub goes_on
+{
+	my ($on, $dbname, $more, $result) = @_;
+	my $progress = progress_of($on, $dbname);
+
+	# Reasons for workers to look.
+	append_known($on, $dbname, -10, 'while inactive');
+	$on->safe_psql($dbname, 'ALTER TABLE m.by_hand OWNER TO CURRENT_USER');
+	$on->reload;
+	stands_still($on, $dbname, $progress, 'inactive', 'SELECT rama.activate()', $dbname);
+	$on->safe_psql($dbname, 'SELECT rama.activate()');
+	$on->safe_psql($dbname, q{SELECT rama.resume(topology) FROM rama.topologies WHERE paused});
+	finish_appenders(start_appenders($on, $dbname, 2, 0.5, 7), "$dbname: appenders");
+	module_is_right($on, $dbname, $dbname);
+	is($on->safe_psql($dbname, $more), $result, "$dbname: the others go on, too") if $more;
+	$on->safe_psql('postgres', "DROP DATABASE $dbname");
+	return;
 }
 
 # Nothing went wrong in the processes of pg_rama, but for what is allowed.

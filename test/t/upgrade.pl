@@ -94,6 +94,9 @@ BEGIN; INSERT INTO m.events (id, writer, kind) VALUES (-1, 0, 'late'); PREPARE T
 	$old->safe_psql('postgres', q{COMMIT PREPARED 'late postgres'});
 	cmp_ok($old->safe_psql('postgres', 'SELECT sum(lag_events) FROM rama.status'), '>', 0,
 		"$what: there is work left");
+	my $dump = "$PostgreSQL::Test::Utils::tmp_check/to_$version.custom";
+	$new->command_ok([ "$new->{_install_path}/bin/pg_dump", '-Fc', '-f', $dump, $old->connstr('postgres') ],
+		"$what: pg_dump");
 	$old->append_conf('postgresql.conf', 'log_min_messages = debug1');
 	$new->append_conf('postgresql.conf', 'log_min_messages = debug1');
 	$old->stop;
@@ -128,6 +131,13 @@ BEGIN; INSERT INTO m.events (id, writer, kind) VALUES (-1, 0, 'late'); PREPARE T
 		sqlstate_is($new, $dbname, 'DROP FUNCTION m.count_writer', '2BP01', "$what, $dbname: and handlers");
 		sqlstate_is($new, $dbname, 'DROP EXTENSION pg_rama', '2BP01', "$what, $dbname: and the extension");
 	}
+	# The same by a dump.
+	$new->safe_psql('postgres', 'CREATE DATABASE dumped');
+	$new->command_ok([ "$new->{_install_path}/bin/pg_restore", '-e', '-j', '3', '-d', $new->connstr('dumped'), $dump ],
+		"$what: pg_restore");
+	$new->safe_psql('dumped', 'SELECT rama.activate()');
+	finish_appenders(start_appenders($new, 'dumped', 3, 1, 3), "$what, dumped: appenders");
+	module_is_right($new, 'dumped', "$what, dumped");
 	log_is_clean($new, qr/^$/, "$what: no error in the log");
 	$new->stop;
 }
