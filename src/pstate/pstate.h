@@ -251,7 +251,7 @@ extern void rama_row_delete(RamaRow *row);
 
 /* conflict.c: REPEATABLE READ and SERIALIZABLE */
 extern void rama_conflict_forget(void);
-extern void rama_serialization_failure(void) pg_attribute_noreturn();
+pg_noreturn extern void rama_serialization_failure(void);
 extern void rama_conflict_check(RamaTable *table, Relation heap, TupleTableSlot *slot,
 								bool relative);
 extern void rama_conflict_check_absent(RamaTable *table, Relation heap, Relation index,
