@@ -17,7 +17,8 @@ ISOLATION_OPTS = --inputdir=test --load-extension=pg_rama
 PG_CONFIG ?= pg_config
 # PostgreSQL's own headers are not ours to warn about.
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
-PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter
+# The C of PostgreSQL 15's headers, which a newer compiler's default is not.
+PG_CFLAGS = -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter
 # No bitcode: it would need the clang that the server was built with.
 override with_llvm := no
 
