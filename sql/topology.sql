@@ -190,6 +190,22 @@ SELECT rama.wait('counted');
 ROLLBACK;
 \set VERBOSITY default
 
+-- statements of sql handlers see the names of their module, whoever makes them and from where
+CREATE SCHEMA elsewhere;
+CREATE TABLE elsewhere.only_there (url text);
+CREATE TABLE elsewhere.seen (nothing int);
+SET search_path = elsewhere;
+SELECT rama.create_topology('topo.inside', 'stream', 'topo.clicks', start_from => 'end', sql => $$INSERT INTO seen (topology, url) SELECT 'inside', url FROM batch$$);
+SELECT rama.create_topology('topo.outside', 'stream', 'topo.clicks', sql => $$INSERT INTO only_there SELECT url FROM batch$$);
+SHOW search_path;
+SET search_path = topo, public;
+INSERT INTO clicks (url) VALUES ('inside');
+SELECT rama.wait('inside');
+SELECT url FROM seen WHERE topology = 'inside';
+SELECT rama.drop_topology('inside');
+DROP TABLE elsewhere.only_there, elsewhere.seen;
+DROP SCHEMA elsewhere;
+
 -- privileges
 CREATE ROLE regress_rama_other;
 GRANT USAGE ON SCHEMA topo TO regress_rama_other;

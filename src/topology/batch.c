@@ -454,16 +454,11 @@ static void
 run_as_owner(RamaTopology *topology, RamaTopologyState *state, SourceBatch *sources)
 {
 	int			nestlevel;
-	char	   *search_path;
 
 	if (!topology->options.synchronous_commit)
 		set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 						  GUC_ACTION_LOCAL, true, 0, false);
-	nestlevel = NewGUCNestLevel();
-	search_path = psprintf("%s, pg_catalog, pg_temp",
-						   quote_identifier(get_namespace_name(topology->namespace)));
-	set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
-					  GUC_ACTION_SAVE, true, 0, false);
+	nestlevel = rama_handler_settings(topology->namespace);
 
 	for (int i = 0; i < topology->nwrites; i++)
 		rama_pstate_lock(topology->writes[i]);

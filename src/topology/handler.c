@@ -324,8 +324,24 @@ changed_of(Oid relid, Oid target)
 }
 
 /*
+ * rama_handler_settings() -- From here on, settings are those of a module's
+ * handlers; returns the nest level of settings that AtEOXact_GUC() ends.
+ */
+int
+rama_handler_settings(Oid namespace)
+{
+	int			nestlevel = NewGUCNestLevel();
+	char	   *search_path = psprintf("%s, pg_catalog, pg_temp",
+									   quote_identifier(get_namespace_name(namespace)));
+
+	set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
+					  GUC_ACTION_SAVE, true, 0, false);
+	return nestlevel;
+}
+
+/*
  * rama_handler_check_sql() -- Parse and analyze the statements of a handler,
- * so that mistakes show when a topology is made. With a target: those of
+ * with the names that it will see, so that mistakes show when a topology is made. With a target: those of
  * rama_merge_check(), too.
  */
 void
@@ -333,6 +349,7 @@ rama_handler_check_sql(Oid topology, const char *sql, Oid depot, Oid target,
 					   const char *merge)
 {
 	EphemeralNamedRelationData enr;
+	int			nestlevel = rama_handler_settings(get_rel_namespace(topology));
 	List	   *changed = NIL;
 	SPIPlanPtr	plan;
 
@@ -347,6 +364,7 @@ rama_handler_check_sql(Oid topology, const char *sql, Oid depot, Oid target,
 		rama_merge_check(plan, target, merge);
 	SPI_freeplan(plan);
 	SPI_finish();
+	AtEOXact_GUC(true, nestlevel);
 }
 
 /*

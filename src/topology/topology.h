@@ -152,6 +152,7 @@ extern void rama_handler_begin(RamaTopology *topology, RamaSource *source, Oid d
 extern bool rama_handler_resolve(RamaTopology *topology);
 extern void rama_handler_run(RamaTopology *topology, RamaSource *source,
 							 Relation depot, Tuplestorestate *events, int64 nevents);
+extern int	rama_handler_settings(Oid namespace);
 extern void rama_handler_check_sql(Oid topology, const char *sql, Oid depot,
 								   Oid target, const char *merge);
 extern void rama_session_clean(void);
