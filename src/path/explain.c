@@ -12,6 +12,7 @@
 #include "path/types.h"
 
 #include "funcapi.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -100,11 +101,15 @@ add_conditions(Explain *explain, const RamaTable *table)
 }
 
 static void
-add_access(Explain *explain, const char *how, const RamaTable *table)
+add_access(Explain *explain, const char *how, RamaTable *table)
 {
-	if (OidIsValid(table->index))
+	Oid			index;
+
+	LockRelationOid(table->relid, AccessShareLock);
+	index = rama_table_index(table);
+	if (OidIsValid(index))
 		add_line(explain, "%s using %s on %s", how,
-				 quote_identifier(get_rel_name(table->index)),
+				 quote_identifier(get_rel_name(index)),
 				 rama_quoted_relation_name(table->relid));
 	else
 		add_line(explain, "Seq Scan on %s", rama_quoted_relation_name(table->relid));

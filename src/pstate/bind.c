@@ -7,6 +7,7 @@
  */
 #include "pg_rama.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -209,6 +210,38 @@ rama_key_index(RamaTable *table)
 	return found;
 }
 
+/*
+ * rama_table_index() -- The index over all keys of a table that the caller has
+ * locked; InvalidOid for a single value.
+ *
+ * A binding in use may be older than a REINDEX CONCURRENTLY, which the lock on the
+ * root does not keep out of the tables below it.
+ */
+Oid
+rama_table_index(RamaTable *table)
+{
+	if (table->pstate->stale && table->nkeys > 0)
+	{
+		table->index = rama_key_index(table);
+		if (!OidIsValid(table->index))
+			elog(ERROR, "table \"%s\" has no index over its keys", table->name);
+	}
+	return table->index;
+}
+
+/*
+ * rama_table_open_index() -- Open that index; NULL for a single value.
+ *
+ * The lock on it is kept to the end of the transaction by closing it with NoLock.
+ */
+Relation
+rama_table_open_index(RamaTable *table, LOCKMODE lockmode)
+{
+	Oid			index = rama_table_index(table);
+
+	return OidIsValid(index) ? index_open(index, lockmode) : NULL;
+}
+
 static void
 bind_table(RamaTable *table)
 {
@@ -330,6 +363,7 @@ retire(CacheEntry *entry)
 	oldcontext = MemoryContextSwitchTo(CacheMemoryContext);
 	retired = lappend(retired, entry->pstate);
 	MemoryContextSwitchTo(oldcontext);
+	entry->pstate->stale = true;
 	entry->pstate = NULL;
 }
 

@@ -323,8 +323,7 @@ rama_buffer_open_table(RamaTableBuffer *buffer)
 	CurrentResourceOwner = TopTransactionResourceOwner;
 	close_table(buffer);
 	buffer->heap = table_open(buffer->relid, RowExclusiveLock);
-	if (buffer->nkeys > 0)
-		buffer->index = index_open(buffer->table->index, RowExclusiveLock);
+	buffer->index = rama_table_open_index(buffer->table, RowExclusiveLock);
 	buffer->rollbacks = rollbacks;
 	CurrentResourceOwner = owner;
 }

@@ -100,8 +100,7 @@ typedef struct RamaColumn
 struct RamaTable
 {
 	Oid			relid;
-	Oid			index;			/* the unique index over all keys; InvalidOid
-								 * for a single value */
+	Oid			index;			/* rama_table_index() when bound */
 	char	   *name;
 	int			nkeys;			/* leading columns 1..nkeys are the keys */
 	RamaType   *keys;			/* of each key column */
@@ -126,6 +125,7 @@ typedef struct RamaPState
 	RamaTable **tables;
 	uint64		generation;		/* of this binding; never used again */
 	int			pins;			/* of rama_pstate_pin() */
+	bool		stale;			/* a table has changed since */
 	struct RamaPStateBuffer *buffer;	/* buffer.c's */
 	MemoryContext context;
 } RamaPState;
@@ -191,6 +191,8 @@ extern bool rama_is_pstate(Oid relid);
 extern RamaPState *rama_pstate_layout(Oid relid);
 extern RamaPState *rama_pstate_bind(Oid relid);
 extern Oid	rama_key_index(RamaTable *table);
+extern Oid	rama_table_index(RamaTable *table);
+extern Relation rama_table_open_index(RamaTable *table, LOCKMODE lockmode);
 extern char *rama_type_format(Oid type, int32 typmod);
 extern char *rama_schema_format(RamaSchema *schema);
 

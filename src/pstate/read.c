@@ -231,7 +231,7 @@ rama_row_fetch(RamaTable *table, const Datum *keys, Snapshot snapshot,
 			   TupleTableSlot **slot)
 {
 	Relation	heap;
-	Relation	index = NULL;
+	Relation	index;
 	bool		found;
 
 	if (rama_buffer_active(table))
@@ -239,8 +239,7 @@ rama_row_fetch(RamaTable *table, const Datum *keys, Snapshot snapshot,
 	heap = table_open(table->relid, AccessShareLock);
 	if (*slot == NULL)
 		*slot = rama_table_slot(table);
-	if (table->nkeys > 0)
-		index = index_open(table->index, AccessShareLock);
+	index = rama_table_open_index(table, AccessShareLock);
 	found = rama_row_find_hot(table, heap, keys, snapshot, *slot) ||
 		rama_row_find(table, heap, index, keys, snapshot, *slot);
 	if (found)
@@ -307,7 +306,7 @@ rama_scan_begin(RamaTable *table, const Datum *prefix, int nprefix,
 	{
 		int			n = range_keys(table, prefix, nprefix, low, high, skeys);
 
-		scan->index = index_open(table->index, AccessShareLock);
+		scan->index = rama_table_open_index(table, AccessShareLock);
 		scan->scan = index_beginscan_compat(scan->heap, scan->index, scan->snapshot, n);
 		index_rescan(scan->scan, skeys, n, NULL, 0);
 	}

@@ -36,8 +36,7 @@ rama_writer_open(RamaWriter *writer, RamaTable *table)
 	writer->table = table;
 	writer->nindexes = -1;
 	writer->heap = table_open(table->relid, RowExclusiveLock);
-	if (table->nkeys > 0)
-		writer->index = index_open(table->index, RowExclusiveLock);
+	writer->index = rama_table_open_index(table, RowExclusiveLock);
 	writer->slot = MakeTupleTableSlot(rama_table_desc(table), &TTSOpsVirtual);
 }
 
