@@ -53,14 +53,20 @@ rama_buffer_begin(Oid topology, int64 batch)
 	bytes_allowed = (Size) rama_batch_memory * 1024;
 }
 
-/* Read the row from its table. */
+/* Read the row from its table, if it can be there. */
 static void
 load_row(RamaTableBuffer *buffer, RamaBufferedRow *row)
 {
 	RamaTable  *table = buffer->table;
+	RamaLimit  *limit = rama_row_limit(row);
 	TupleTableSlot *slot;
 
 	rama_buffer_touch(buffer, row);
+	if (rama_limit_excludes(limit, row))
+	{
+		row->state.flags |= RAMA_ROW_KNOWN;
+		return;
+	}
 	rama_buffer_open_table(buffer);
 	slot = rama_table_slot(table);
 	if (rama_row_find(table, buffer->heap, buffer->index, row->values, SnapshotSelf, slot))
@@ -79,6 +85,8 @@ load_row(RamaTableBuffer *buffer, RamaBufferedRow *row)
 			row->nulls[i] = false;
 		}
 	}
+	else
+		rama_limit_learn(limit, row, slot);
 	row->state.flags |= RAMA_ROW_KNOWN;
 	ExecDropSingleTupleTableSlot(slot);
 }
@@ -244,6 +252,7 @@ rama_buffer_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 		for (int i = buffer->nkeys; i < buffer->ncolumns; i++)
 			buffered->nulls[i] = true;
 		buffered->state.flags |= RAMA_ROW_EXISTS;
+		rama_limits_of_new(buffered);
 	}
 	rama_row_set_dirty(buffer, buffered, true);
 	for (int i = 0; i < ncolumns; i++)
@@ -296,12 +305,12 @@ rama_buffer_forget(RamaTable *table, const Datum *keys)
 	if (row == NULL)
 	{
 		buffer->complete = false;
+		rama_limits_void(buffer);
 		return;
 	}
 	Assert(!(row->state.flags & RAMA_ROW_DIRTY));
 	rama_buffer_touch(buffer, row);
-	rama_row_drop_values(buffer, row);
-	row->state.flags = 0;
+	rama_row_unknow(buffer, row);
 }
 
 /*
@@ -320,10 +329,7 @@ rama_buffer_stored(RamaTableBuffer *buffer, RamaBufferedRow *row)
 	else
 		row->state.flags &= ~RAMA_ROW_STORED;
 	if ((row->state.flags & RAMA_ROW_WIDE) && row->pins == 0)
-	{
-		rama_row_drop_values(buffer, row);
-		row->state.flags = 0;
-	}
+		rama_row_unknow(buffer, row);
 }
 
 /* The batch has committed: its rows are those of the tables. */

@@ -40,6 +40,21 @@ typedef struct RamaRowImage
 	bool		own_keys;
 } RamaRowImage;
 
+/* What is known of a collection's rows that are not in memory, buffer_limits.c */
+typedef enum RamaLimitKind
+{
+	RAMA_LIMIT_NONE,			/* nothing */
+	RAMA_LIMIT_EMPTY,			/* the table has none of them */
+	RAMA_LIMIT_KEY				/* it has none with a key above this one */
+} RamaLimitKind;
+
+typedef struct RamaLimit
+{
+	RamaLimitKind kind;
+	uint64		made;			/* when; 0: never */
+	Datum		key;
+} RamaLimit;
+
 typedef struct RamaBufferedRow
 {
 	RamaRowState state;
@@ -51,6 +66,7 @@ typedef struct RamaBufferedRow
 	uint32		dirty_at;		/* DIRTY: its place in RamaTableBuffer.dirty */
 	dlist_node	deep;			/* in the list of rows whose level is not 1, if linked */
 	struct RamaTableBuffer *buffer;
+	RamaLimit  *limits;			/* of each table right below */
 	bool	   *nulls;
 	Datum		values[FLEXIBLE_ARRAY_MEMBER];	/* the keys first */
 } RamaBufferedRow;
@@ -74,6 +90,8 @@ typedef struct RamaTableBuffer
 	uint64		serial;			/* the batch that used it last */
 	uint64		generation;		/* of the binding that the rest was made for */
 	bool		complete;		/* a row that is not in memory does not exist */
+	RamaLimit	limit;			/* of the outermost collection */
+	uint64		limits_void;	/* those of this table made before */
 	bool		hashable;		/* else its rows are written through */
 	int			nkeys;
 	int			ncolumns;
@@ -143,6 +161,7 @@ extern Datum rama_rows_copy(RamaTableBuffer *buffer, int column, Datum value, bo
 extern void rama_rows_free(RamaTableBuffer *buffer, int column, Datum value, bool isnull);
 extern void rama_rows_free_keys(RamaTableBuffer *buffer, const Datum *keys, bool own);
 extern void rama_row_drop_values(RamaTableBuffer *buffer, RamaBufferedRow *row);
+extern void rama_row_unknow(RamaTableBuffer *buffer, RamaBufferedRow *row);
 extern uint32 rama_rows_hash(RamaTableBuffer *buffer, const Datum *keys);
 extern bool rama_rows_same_images(const RamaTableBuffer *buffer, const Datum *a, const Datum *b);
 extern void rama_rows_reset(RamaTableBuffer *buffer);
@@ -155,6 +174,15 @@ extern void rama_rows_prefetch(RamaTableBuffer *buffer, uint32 hash);
 extern void rama_rows_prefetch_row(RamaTableBuffer *buffer, uint32 hash);
 extern void rama_rows_remove_if(RamaTableBuffer *buffer, bool (*condition) (RamaBufferedRow *row));
 extern void rama_rows_each(RamaTableBuffer *buffer, void (*function) (RamaBufferedRow *row));
+
+/* buffer_limits.c */
+extern void rama_limits_void(RamaTableBuffer *buffer);
+extern void rama_limits_void_all(void);
+extern RamaLimit *rama_row_limit(const RamaBufferedRow *row);
+extern bool rama_limit_excludes(const RamaLimit *limit, const RamaBufferedRow *row);
+extern void rama_limit_learn(RamaLimit *limit, const RamaBufferedRow *row,
+							 TupleTableSlot *slot);
+extern void rama_limits_of_new(RamaBufferedRow *row);
 
 /* buffer_undo.c */
 extern void rama_undo_begin(void);

@@ -175,6 +175,19 @@ rama_row_drop_values(RamaTableBuffer *buffer, RamaBufferedRow *row)
 		rama_rows_free(buffer, i, row->values[i], row->nulls[i]);
 }
 
+/*
+ * rama_row_unknow() -- Nothing is known of the row any more; the table has what
+ * there is. The caller has touched it.
+ */
+void
+rama_row_unknow(RamaTableBuffer *buffer, RamaBufferedRow *row)
+{
+	Assert(!(row->state.flags & RAMA_ROW_DIRTY));
+	rama_row_drop_values(buffer, row);
+	row->state.flags = 0;
+	rama_limits_void(buffer);
+}
+
 static inline bool
 is_plain(Datum varlena)
 {
@@ -298,6 +311,7 @@ rama_rows_reset(RamaTableBuffer *buffer)
 	buffer->bytes = 0;
 	buffer->rows = NULL;
 	buffer->generation = 0;
+	rama_limits_void(buffer);
 	if (buffer->context)
 		MemoryContextReset(buffer->context);
 }
@@ -443,13 +457,14 @@ key_space(RamaTableBuffer *buffer, int column, Datum *key)
 	return MAXALIGN(datumGetSize(*key, false, buffer->len[column]));
 }
 
-/* A row of which only the keys are known; they follow its columns. */
+/* A row of which only the keys are known; they follow its columns and limits. */
 static RamaBufferedRow *
 make_row(RamaTableBuffer *buffer, const Datum *given)
 {
 	int			n = buffer->ncolumns;
-	Size		size = offsetof(RamaBufferedRow, values) +
+	Size		limits = offsetof(RamaBufferedRow, values) +
 		MAXALIGN((sizeof(Datum) + sizeof(bool)) * n);
+	Size		size = limits + sizeof(RamaLimit) * buffer->table->nchildren;
 	Size		space[RAMA_MAX_KEYS];
 	Datum		keys[RAMA_MAX_KEYS];
 	Size		all_keys = 0;
@@ -464,6 +479,8 @@ make_row(RamaTableBuffer *buffer, const Datum *given)
 	}
 	row = rama_rows_alloc(buffer, size + all_keys);
 	memset(row, 0, offsetof(RamaBufferedRow, values));
+	row->limits = (RamaLimit *) ((char *) row + limits);
+	memset(row->limits, 0, size - limits);
 	row->buffer = buffer;
 	row->nulls = (bool *) &row->values[n];
 	row->long_keys = all_keys > LONG_KEYS;
@@ -560,6 +577,7 @@ remove_row(RamaTableBuffer *buffer, RowSlot *slot)
 	rama_rows_free_keys(buffer, row->values, row->own_keys);
 	rama_rows_release(buffer, row);
 	buffer->complete = false;
+	rama_limits_void(buffer);
 }
 
 /*

@@ -379,8 +379,7 @@ forget_row(RamaBufferedRow *row)
 		return;
 	Assert(!(row->state.flags & RAMA_ROW_DIRTY));
 	rama_buffer_touch(buffer, row);
-	rama_row_drop_values(buffer, row);
-	row->state.flags = 0;
+	rama_row_unknow(buffer, row);
 }
 
 /*

@@ -301,6 +301,7 @@ rama_undo_rolled_back(int level)
 	dlist_mutable_iter it;
 
 	unpin(level);
+	rama_limits_void_all();
 	dlist_foreach_modify(it, &deep_rows)
 		restore_row(dlist_container(RamaBufferedRow, deep, it.cur), level);
 }

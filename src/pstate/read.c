@@ -164,6 +164,27 @@ scan_key(ScanKey key, RamaTableAccess *access, int i, StrategyNumber strategy, D
 	key->sk_argument = value;
 }
 
+/* By the index: with this strategy for the last key, equal in those before. */
+static bool
+find_by_index(RamaTable *table, Relation heap, Relation index, const Datum *keys,
+			  StrategyNumber strategy, Snapshot snapshot, TupleTableSlot *slot)
+{
+	RamaTableAccess *access = get_access(table);
+	int			last = table->nkeys - 1;
+	ScanKeyData skeys[RAMA_MAX_KEYS];
+	IndexScanDesc scan;
+	bool		found;
+
+	for (int i = 0; i < last; i++)
+		scan_key(&skeys[i], access, i, BTEqualStrategyNumber, keys[i]);
+	scan_key(&skeys[last], access, last, strategy, keys[last]);
+	scan = index_beginscan_compat(heap, index, snapshot, table->nkeys);
+	index_rescan(scan, skeys, table->nkeys, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	return found;
+}
+
 /*
  * rama_row_find() -- Find the one row with these keys that the snapshot sees.
  *
@@ -174,26 +195,39 @@ bool
 rama_row_find(RamaTable *table, Relation heap, Relation index, const Datum *keys,
 			  Snapshot snapshot, TupleTableSlot *slot)
 {
-	RamaTableAccess *access = get_access(table);
-	ScanKeyData skeys[RAMA_MAX_KEYS];
-	IndexScanDesc scan;
+	TableScanDesc heapscan;
 	bool		found;
 
-	if (index == NULL)
-	{
-		TableScanDesc heapscan = table_beginscan(heap, snapshot, 0, NULL);
-
-		found = table_scan_getnextslot(heapscan, ForwardScanDirection, slot);
-		table_endscan(heapscan);
-		return found;
-	}
-	for (int i = 0; i < table->nkeys; i++)
-		scan_key(&skeys[i], access, i, BTEqualStrategyNumber, keys[i]);
-	scan = index_beginscan_compat(heap, index, snapshot, table->nkeys);
-	index_rescan(scan, skeys, table->nkeys, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	index_endscan(scan);
+	if (index)
+		return find_by_index(table, heap, index, keys, BTEqualStrategyNumber, snapshot, slot);
+	heapscan = table_beginscan(heap, snapshot, 0, NULL);
+	found = table_scan_getnextslot(heapscan, ForwardScanDirection, slot);
+	table_endscan(heapscan);
 	return found;
+}
+
+/*
+ * rama_row_find_above() -- Find a row with these keys but for the last, which is
+ * greater. Otherwise as rama_row_find().
+ */
+bool
+rama_row_find_above(RamaTable *table, Relation heap, Relation index, const Datum *keys,
+					Snapshot snapshot, TupleTableSlot *slot)
+{
+	return find_by_index(table, heap, index, keys, BTGreaterStrategyNumber, snapshot, slot);
+}
+
+/*
+ * rama_key_above() -- Is one value of the last key greater than the other?
+ */
+bool
+rama_key_above(RamaTable *table, Datum a, Datum b)
+{
+	RamaTableAccess *access = get_access(table);
+	ScanKey		above = &access->keys[(table->nkeys - 1) * BTMaxStrategyNumber +
+									  BTGreaterStrategyNumber - 1];
+
+	return DatumGetBool(FunctionCall2Coll(&above->sk_func, above->sk_collation, a, b));
 }
 
 /* In a batch that writes the PState, rows are read from the buffer. */

@@ -59,6 +59,9 @@ sub either { my $n = shift; return rand() < 0.5 ? raw($n) : "$n"; }
 
 sub key { return pick('a' .. 'f', 'a' .. 'f', "\xC3\xA9\"x", 'k' x 200); }
 
+# Most collections have few of these, some of them now and then a greater one.
+sub inner_key { return rand() < 0.7 ? num(5) : num(40); }
+
 sub text_value
 {
 	my $kind = rand;
@@ -102,7 +105,7 @@ my %write = (
 		[ 'put', uuid(), { a => raw(num(9)), c => { x => raw(num(5)) } } ], [ 'put', uuid(), 'c', undef ],
 		[ 'remove', uuid() ], [ 'remove', uuid(), pick('a', 'b', 'c') ], [ 'remove', uuid(), 'c', pick('x', 'y') ],
 		[ 'put', 'no uuid', 'a', raw(1) ], [ 'put', uuid(), 'd', raw(1) ], [ 'add', uuid(), 'b', raw(1) ]); },
-	nest => sub { my @at = (key(), either(num(5))); return pick(
+	nest => sub { my @at = (key(), either(inner_key())); return pick(
 		[ 'put', @at, 'n', either(num(100)) ], [ 'add', @at, 'n', raw(num(9)) ], [ 'put', @at, 't', text_value() ],
 		[ 'push', @at, 'v', 'e' . num(99) ], [ 'push', @at, 'v', text_value() ], [ 'push', @at, 's', raw(num(9)) ],
 		[ 'push', @at, 'v', 'e' ], [ 'push', @at, 's', raw(num(9)) ], [ 'put', @at, 'v', either(num(5)), 'put' . num(9) ],
@@ -134,7 +137,7 @@ my %read = (
 	nu => sub { return pick([], [ either(numeric()) ]); },
 	fl => sub { return pick([], [ float() ]); },
 	uu => sub { return pick([], [ uuid() ], [ uuid(), 'c' ], [ uuid(), 'c', 'x' ], [ uuid(), 'b' ]); },
-	nest => sub { my @at = (key(), either(num(5))); return pick([], [ $at[0] ], \@at, [ @at, pick('n', 't', 'v', 's') ], [ @at, 'v', raw(num(4)) ]); },
+	nest => sub { my @at = (key(), either(inner_key())); return pick([], [ $at[0] ], \@at, [ @at, pick('n', 't', 'v', 's') ], [ @at, 'v', raw(num(4)) ]); },
 	js => sub { my $k = key(); return pick([], [$k], [ $k, pick('n', 'm', 'v', 's') ], [ $k, 'm', 'm' . num(5) ], [ $k, 'v', raw(num(3)) ]); },
 	vec => sub { return pick([], [ raw(num(5)) ], [ raw(num(5)), 'name' ], [ raw(num(5)), 'cards', key() ]); },
 	sets => sub { return pick([], [ key() ]); },
@@ -166,7 +169,7 @@ my %select = (
 	nu => sub { return @{ range(sub { raw(numeric()) }) }; },
 	fl => sub { return @{ range(sub { float() }) }; },
 	uu => sub { return @{ range(\&uuid) }; },
-	nest => sub { my @at = (key(), raw(num(5))); return @{ pick(
+	nest => sub { my @at = (key(), raw(inner_key())); return @{ pick(
 		[ $at[0], @{ range(sub { raw(num(6)) }) } ], [ @at, 'v', [ 'srange', span(5) ], [ pick('all', 'last') ] ],
 		[ @at, 's', [ pick('all', 'first', 'last') ] ], [ @at, 'v', [ pick('all', 'first', 'last') ] ]) }; },
 	vec => sub { return @{ pick([ [ 'all' ] ], [ [ 'srange', span(6) ], [ 'all' ] ], [ ['last'] ], [ raw(num(4)), 'cards', @{ range(\&key) } ]) }; },
