@@ -142,6 +142,22 @@ typedef bool TU_UpdateIndexes;
 	 (proc)->lxid == (v).localTransactionId)
 #endif
 
+/* 17 lets maintenance run with a search_path that nobody has chosen. */
+#if PG_VERSION_NUM >= 170000
+#define rama_restrict_search_path() RestrictSearchPath()
+#else
+#define rama_restrict_search_path() ((void) 0)
+#endif
+
+/* 16 may return sorted datums that are not copied. */
+#if PG_VERSION_NUM >= 160000
+#define tuplesort_getdatum_compat(sort, forward, value, isnull) \
+	tuplesort_getdatum((sort), (forward), true, (value), (isnull), NULL)
+#else
+#define tuplesort_getdatum_compat(sort, forward, value, isnull) \
+	tuplesort_getdatum((sort), (forward), (value), (isnull), NULL)
+#endif
+
 /* A hint for the processor, where the compiler can give it. */
 #if defined(__GNUC__)
 #define rama_prefetch(address) __builtin_prefetch(address)

@@ -13,6 +13,7 @@
 #include "access/itup.h"
 #include "access/relscan.h"
 #include "access/sdir.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
@@ -126,6 +127,9 @@ typedef enum PsLayout
 	PS_LAYOUT_TEXT,				/* marker 0x01, up to and with the first zero byte */
 	PS_LAYOUT_ESCAPED,			/* marker 0x01; a zero byte is 00 FF, the end 00 00 */
 	PS_LAYOUT_FIXED,			/* "width" bytes, marker included */
+	PS_LAYOUT_NUMERIC,			/* these three: see their encode functions */
+	PS_LAYOUT_INET,
+	PS_LAYOUT_ENUM,
 } PsLayout;
 
 /*
@@ -177,6 +181,7 @@ typedef struct PsIndex
 	int			nkeys;
 	int			natts;			/* with INCLUDE columns */
 	bool		has_payload;
+	TupleDesc	include;		/* of INCLUDE columns, or NULL */
 	PsColumn	columns[INDEX_MAX_KEYS];
 } PsIndex;
 
@@ -184,7 +189,7 @@ typedef struct PsIndex
 typedef struct PsEntry
 {
 	PsString	key;			/* without tid */
-	PsString	payload;
+	PsString	payload;		/* without its length */
 	ItemPointerData tid;
 } PsEntry;
 
@@ -234,6 +239,7 @@ extern void ps_encode_null(const PsColumn *column, StringInfo key);
 extern void ps_encode_value(Relation index, const PsIndex *info, int column, Datum value,
 							FmgrInfo *encode, PsEncoder *encoder);
 extern void ps_parse(const PsIndex *info, PsString entry, PsEntry *parts);
+extern const char *ps_entry_problem(const PsIndex *info, PsString entry);
 extern int	ps_column_size(const PsColumn *column, const char *data);
 extern void ps_decode(Relation index, const PsIndex *info, const PsEntry *entry,
 					  Datum *values, bool *isnull);
@@ -328,5 +334,19 @@ extern IndexBulkDeleteResult *ps_vacuum_cleanup(IndexVacuumInfo *info, IndexBulk
 
 /* check.c */
 extern PGDLLEXPORT Datum rama_check_index(PG_FUNCTION_ARGS);
+pg_noreturn extern void ps_report_corruption(Relation index, BlockNumber block,
+											 const char *format,...) pg_attribute_printf(3, 4);
+
+/* check_page.c */
+extern const char *ps_check_page(Page page);
+extern const char *ps_check_meta(Page page);
+
+/* check_entries.c */
+typedef struct PsCheckEntries PsCheckEntries;
+
+extern PsCheckEntries *ps_check_entries_begin(Relation index, Relation heap, bool all);
+extern void ps_check_entry(PsCheckEntries *check, BlockNumber block, OffsetNumber offset,
+						   PsString entry, bool dead);
+extern void ps_check_entries_end(PsCheckEntries *check);
 
 #endif							/* RAMA_INDEX_H */
