@@ -158,6 +158,14 @@ typedef bool TU_UpdateIndexes;
 	tuplesort_getdatum((sort), (forward), (value), (isnull), NULL)
 #endif
 
+/* 18 tells of a collation's order by its locale. */
+#if PG_VERSION_NUM >= 180000
+#define rama_collation_is_c(collation) \
+	(pg_newlocale_from_collation(collation)->collate_is_c)
+#else
+#define rama_collation_is_c(collation) lc_collate_is_c(collation)
+#endif
+
 /* A hint for the processor, where the compiler can give it. */
 #if defined(__GNUC__)
 #define rama_prefetch(address) __builtin_prefetch(address)
