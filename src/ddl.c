@@ -12,6 +12,7 @@
 #include "depot/depot.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "index/index.h"
 #include "pstate/pstate.h"
 #include "topology/topology.h"
 
@@ -70,8 +71,8 @@ commands_altered(void)
 
 /*
  * rama_on_ddl_command_end() -- Event trigger ddl_command_end: what belongs to
- * an altered PState follows, what would break one is refused, and topologies
- * know renamed handlers by their new names.
+ * an altered PState follows, what would break one, or the indexes on an enum, is
+ * refused, and topologies know renamed handlers by their new names.
  */
 Datum
 rama_on_ddl_command_end(PG_FUNCTION_ARGS)
@@ -83,6 +84,8 @@ rama_on_ddl_command_end(PG_FUNCTION_ARGS)
 		rama_pstate_granted((GrantStmt *) parsetree);
 	else if (IsA(parsetree, DropStmt) && ((DropStmt *) parsetree)->removeType == OBJECT_TRIGGER)
 		rama_pstate_trigger_dropped((DropStmt *) parsetree);
+	else if (IsA(parsetree, AlterEnumStmt))
+		ps_enum_altered((AlterEnumStmt *) parsetree);
 	else if (rama_pstate_concerned(parsetree))
 		commands_altered();
 	PG_RETURN_NULL();

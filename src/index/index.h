@@ -247,6 +247,10 @@ extern int	ps_int_size(uint8 first);
 extern void ps_put_tid(char *to, ItemPointer tid);
 extern void ps_get_tid(const char *from, ItemPointer tid);
 
+/* encode_enum.c: enums with an index are not reordered */
+extern void ps_lock_types(Relation index);
+extern void ps_enum_altered(struct AlterEnumStmt *stmt);
+
 /* page.c: pages, read only; pure functions */
 extern bool ps_page_is_valid(Page page);
 extern PsString ps_page_low(Page page);

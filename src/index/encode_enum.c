@@ -1,103 +1,9 @@
 /*-------------------------------------------------------------------------
  *
- * encode_other.c
- *	  Encodings of inet (and cidr), and of enums.
+ * encode_enum.c
+ *	  The encoding of enums, and what keeps it valid.
  *
- *-------------------------------------------------------------------------
- */
-#include "pg_rama.h"
-
-#include <sys/socket.h>
-
-#include "access/htup_details.h"
-#include "catalog/pg_enum.h"
-#include "index/encode.h"
-#include "utils/catcache.h"
-#include "utils/float.h"
-#include "utils/inet.h"
-#include "utils/inval.h"
-#include "utils/syscache.h"
-
-PG_FUNCTION_INFO_V1(ps_encode_inet);
-PG_FUNCTION_INFO_V1(ps_decode_inet);
-PG_FUNCTION_INFO_V1(ps_encode_enum);
-PG_FUNCTION_INFO_V1(ps_decode_enum);
-
-/*
- * ---- Inet ----
- *
- * Family (4 or 6), network with all other bits zero, number of bits, and the
- * whole bytes of the address that have other bits. A network is before those
- * that are within it, as in network_cmp().
- */
-#define FAMILY_4			0x04
-#define FAMILY_6			0x06
-
-static int
-address_size(uint8 family)
-{
-	return family == FAMILY_4 ? 4 : 16;
-}
-
-Datum
-ps_encode_inet(PG_FUNCTION_ARGS)
-{
-	PsEncoder  *encoder = PG_GETARG_ENCODER(1);
-	uint8		code[2 + 16];
-	int			n;
-	int			whole;
-	inet	   *value;
-
-	if (ps_describe(encoder, PS_LAYOUT_INET, 0, false))
-		return (Datum) 0;
-	value = PG_GETARG_INET_PP(0);
-	code[0] = ip_family(value) == PGSQL_AF_INET ? FAMILY_4 : FAMILY_6;
-	n = address_size(code[0]);
-	whole = ip_bits(value) / 8;
-	memset(code + 1, 0, n);
-	memcpy(code + 1, ip_addr(value), whole);
-	if (ip_bits(value) % 8 != 0)
-		code[1 + whole] = ip_addr(value)[whole] & (uint8) (0xFF << (8 - ip_bits(value) % 8));
-	code[1 + n] = ip_bits(value);
-	appendBinaryStringInfo(encoder->key, (char *) code, n + 2);
-	appendBinaryStringInfo(encoder->key, (char *) ip_addr(value) + whole, n - whole);
-	PG_FREE_IF_COPY(value, 0);
-	return (Datum) 0;
-}
-
-/*
- * ps_inet_size() -- As ps_numeric_size().
- */
-int
-ps_inet_size(const uint8 *data, int len, uint8 mask)
-{
-	int			n = address_size(data[0] ^ mask);
-
-	if (len < n + 2)
-		return len + 1;
-	return n + 2 + Max(n - (data[n + 1] ^ mask) / 8, 0);
-}
-
-Datum
-ps_decode_inet(PG_FUNCTION_ARGS)
-{
-	const uint8 *data = (const uint8 *) PG_GETARG_DECODER(0)->key.data;
-	int			n = address_size(data[0]);
-	inet	   *value = palloc0(sizeof(inet));
-	int			whole = Min(data[n + 1] / 8, n);
-
-	ip_family(value) = data[0] == FAMILY_4 ? PGSQL_AF_INET : PGSQL_AF_INET6;
-	ip_bits(value) = data[n + 1];
-	memcpy(ip_addr(value), data + 1, whole);
-	memcpy(ip_addr(value) + whole, data + n + 2, n - whole);
-	SET_INET_VARSIZE(value);
-	PG_RETURN_INET_P(value);
-}
-
-/*
- * ---- Enums ----
- *
- * The sort orders of pg_enum may be renumbered at any time, and are by
+ * The sort orders of pg_enum are renumbered when they get too near, and by
  * pg_upgrade, but the values' oids remain, and even oids are in the order of
  * the values. Odd ones are of values that were put among them later. So the
  * encoding is
@@ -109,10 +15,35 @@ ps_decode_inet(PG_FUNCTION_ARGS)
  *	  which they were added), the even one being the root; END, and the oid
  *
  * The path of a value does not depend on those that are added later, unless the
- * oids have wrapped around: ps_enum_altered() refuses what would change
- * that of a value that there was. Runs of steps to the left or right are one
- * byte each: END less or more their length, which is MAX_RUN at most.
+ * oids have wrapped around: ps_enum_altered() refuses what would change that of
+ * a value that there was. Runs of steps to the left or right are one byte each:
+ * END less or more their length, which is MAX_RUN at most.
+ *
+ *-------------------------------------------------------------------------
  */
+#include "pg_rama.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_enum.h"
+#include "commands/defrem.h"
+#include "index/encode.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/float.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(ps_encode_enum);
+PG_FUNCTION_INFO_V1(ps_decode_enum);
+
 #define END					0x80
 #define MAX_RUN				126
 #define ODD_SIZE			((int) sizeof(uint32))
@@ -309,4 +240,136 @@ ps_decode_enum(PG_FUNCTION_ARGS)
 	if (key.len == ps_int_size((uint8) key.data[0]) + 1)
 		PG_RETURN_OID((Oid) ps_read_int(key.data));
 	PG_RETURN_OID(ps_get_uint32(key.data + key.len - ODD_SIZE));
+}
+
+/* ---- What keeps it valid ---- */
+
+/*
+ * ps_lock_types() -- Keeps the enums of an index's columns from being altered
+ * until the end of the transaction, so that whoever adds a value sees the
+ * index that is being built.
+ */
+void
+ps_lock_types(Relation index)
+{
+	const PsIndex *info = ps_index(index);
+
+	for (int i = 0; i < info->nkeys; i++)
+		if (info->columns[i].layout == PS_LAYOUT_ENUM)
+			LockDatabaseObject(TypeRelationId,
+							   getBaseType(TupleDescAttr(RelationGetDescr(index), i)->atttypid),
+							   0, RowShareLock);
+}
+
+static bool
+has_key_of_type(Oid index, Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	int			nkeys;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	nkeys = ((Form_pg_index) GETSTRUCT(tuple))->indnkeyatts;
+	ReleaseSysCache(tuple);
+	for (int i = 1; i <= nkeys; i++)
+	{
+		Oid			column = get_atttype(index, i);
+
+		if (OidIsValid(column) && getBaseType(column) == type)
+			return true;
+	}
+	return false;
+}
+
+/* An index of the access method with the type as a key, or InvalidOid */
+static Oid
+index_on_type(Oid type)
+{
+	Oid			am = get_am_oid("pstate", true);
+	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	Oid			found = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_class_relam, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(am));
+	scan = systable_beginscan(pg_class, InvalidOid, false, NULL, 1, &key);
+	while (!OidIsValid(found) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (class->relkind == RELKIND_INDEX && has_key_of_type(class->oid, type))
+			found = class->oid;
+	}
+	systable_endscan(scan);
+	table_close(pg_class, AccessShareLock);
+	return found;
+}
+
+/*
+ * Is the encoding of the other values what it was without this one? It is if
+ * the value was the last to be inserted into its tree, and, if it is the root of
+ * a new one, that has nothing else.
+ */
+static bool
+leaves_others_alone(CatCList *list, Form_pg_enum value)
+{
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_enum other = (Form_pg_enum) GETSTRUCT(&list->members[i]->tuple);
+
+		if (other->oid == value->oid)
+			continue;
+		if (other->oid > value->oid)
+			return false;
+		if ((value->oid & 1) == 0 && other->enumsortorder > value->enumsortorder)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_new(Oid value)
+{
+	HeapTuple	tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
+	bool		new = HeapTupleIsValid(tuple) &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return new;
+}
+
+/*
+ * ps_enum_altered() -- After ALTER TYPE ... ADD VALUE, which holds a lock on the
+ * type: error 55000 if the encoding of another value would be a different one
+ * now, and an index has the type.
+ */
+void
+ps_enum_altered(AlterEnumStmt *stmt)
+{
+	Oid			type;
+	Oid			oid;
+	Oid			index = InvalidOid;
+	CatCList   *list;
+
+	if (stmt->oldVal != NULL)
+		return;					/* RENAME VALUE */
+	type = typenameTypeId(NULL, makeTypeNameFromNameList(stmt->typeName));
+	oid = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+						  ObjectIdGetDatum(type), CStringGetDatum(stmt->newVal));
+	if (!OidIsValid(oid) || !is_new(oid))
+		return;					/* IF NOT EXISTS */
+
+	list = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(type));
+	if (!leaves_others_alone(list, find_value(list, oid)))
+		index = index_on_type(type);
+	ReleaseCatCacheList(list);
+	if (OidIsValid(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot add a value to enum %s while index \"%s\" exists",
+						format_type_be(type), get_rel_name(index)),
+				 errdetail("The value's identifier is not above those of the other values, so that their order in indexes of access method pstate would change."),
+				 errhint("Drop the type's indexes of access method pstate, add the value, and create them again.")));
 }
