@@ -166,6 +166,21 @@ typedef bool TU_UpdateIndexes;
 #define rama_collation_is_c(collation) lc_collate_is_c(collation)
 #endif
 
+/*
+ * 18 asks an access method how high a tree is, and what its strategies mean.
+ * (The other new fields are false or absent, as makeNode leaves them.)
+ */
+#if PG_VERSION_NUM >= 180000
+#define rama_ordered_am_compat(am, height) \
+	((am)->amconsistentequality = true, \
+	 (am)->amconsistentordering = true, \
+	 (am)->amgettreeheight = (height), \
+	 (am)->amtranslatestrategy = bttranslatestrategy, \
+	 (am)->amtranslatecmptype = bttranslatecmptype)
+#else
+#define rama_ordered_am_compat(am, height) ((void) 0)
+#endif
+
 /* A hint for the processor, where the compiler can give it. */
 #if defined(__GNUC__)
 #define rama_prefetch(address) __builtin_prefetch(address)
