@@ -58,9 +58,6 @@ object_ownercheck(Oid classid, Oid objid, Oid roleid)
 	pg_namespace_aclcheck((nspid), (roleid), (mode))
 #endif
 
-/* 18 takes unique indexes of all access methods for ON CONFLICT. */
-#define RAMA_ON_CONFLICT_IS_BTREE (PG_VERSION_NUM < 180000)
-
 /* 16 tells which indexes an update needs; tables without indexes do not care. */
 #if PG_VERSION_NUM >= 160000
 #define simple_heap_update_compat(rel, otid, tup) \
@@ -182,6 +179,22 @@ typedef bool TU_UpdateIndexes;
 	 (am)->amtranslatecmptype = bttranslatecmptype)
 #else
 #define rama_ordered_am_compat(am, height) ((void) 0)
+#endif
+
+/* 18 counts the searches of an index scan for EXPLAIN. */
+#if PG_VERSION_NUM >= 180000
+#define ps_count_search_compat(scan) \
+	do { \
+		if ((scan)->instrument) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define ps_count_search_compat(scan) ((void) 0)
+#endif
+
+/* 17 has no old_snapshot_threshold. */
+#if PG_VERSION_NUM >= 170000
+#define TestForOldSnapshot(snapshot, rel, page) ((void) 0)
 #endif
 
 /* A hint for the processor, where the compiler can give it. */

@@ -193,6 +193,20 @@ typedef struct PsEntry
 	ItemPointerData tid;
 } PsEntry;
 
+/*
+ * How long the payload at the end of an entry is, with its own length: see
+ * ps_encode(). The entry has at least two bytes.
+ */
+static inline int
+ps_payload_size(PsString entry)
+{
+	uint8		last = entry.data[entry.len - 1];
+
+	if (last < 0x80)
+		return 1 + last;
+	return 2 + (((last & 0x7F) << 8) | (uint8) entry.data[entry.len - 2]);
+}
+
 /* Which page of a level? */
 typedef enum PsSide
 {
@@ -335,9 +349,6 @@ extern bool ps_can_return(Relation index, int attno);
 extern IndexBulkDeleteResult *ps_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 											 IndexBulkDeleteCallback callback, void *callback_state);
 extern IndexBulkDeleteResult *ps_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
-
-/* on_conflict.c */
-extern void ps_on_conflict_init(void);
 
 /* check.c */
 extern PGDLLEXPORT Datum rama_check_index(PG_FUNCTION_ARGS);

@@ -175,6 +175,73 @@ bind_node(RamaNode *node)
 		bind_node(node->children[i]);
 }
 
+/*
+ * rama_key_index() -- The unique index over all keys of a table whose relid
+ * is set, or InvalidOid.
+ */
+Oid
+rama_key_index(RamaTable *table)
+{
+	Relation	rel = table_open(table->relid, AccessShareLock);
+	List	   *indexes = RelationGetIndexList(rel);
+	Oid			found = InvalidOid;
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index form;
+		bool		matches;
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for index %u", lfirst_oid(lc));
+		form = (Form_pg_index) GETSTRUCT(tuple);
+		matches = form->indisunique && form->indisvalid &&
+			form->indnatts == table->nkeys && form->indnkeyatts == table->nkeys &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+		for (int i = 0; matches && i < table->nkeys; i++)
+			matches = form->indkey.values[i] == i + 1;
+		ReleaseSysCache(tuple);
+		if (matches && (!OidIsValid(found) || lfirst_oid(lc) < found))
+			found = lfirst_oid(lc);
+	}
+	list_free(indexes);
+	table_close(rel, NoLock);
+	return found;
+}
+
+/*
+ * rama_table_index() -- The index over all keys of a table that the caller has
+ * locked; InvalidOid for a single value.
+ *
+ * A binding in use may be older than a REINDEX CONCURRENTLY, which the lock on the
+ * root does not keep out of the tables below it.
+ */
+Oid
+rama_table_index(RamaTable *table)
+{
+	if (table->pstate->stale && table->nkeys > 0)
+	{
+		table->index = rama_key_index(table);
+		if (!OidIsValid(table->index))
+			elog(ERROR, "table \"%s\" has no index over its keys", table->name);
+	}
+	return table->index;
+}
+
+/*
+ * rama_table_open_index() -- Open that index; NULL for a single value.
+ *
+ * The lock on it is kept to the end of the transaction by closing it with NoLock.
+ */
+Relation
+rama_table_open_index(RamaTable *table, LOCKMODE lockmode)
+{
+	Oid			index = rama_table_index(table);
+
+	return OidIsValid(index) ? index_open(index, lockmode) : NULL;
+}
+
 static void
 bind_table(RamaTable *table)
 {
