@@ -58,6 +58,9 @@ object_ownercheck(Oid classid, Oid objid, Oid roleid)
 	pg_namespace_aclcheck((nspid), (roleid), (mode))
 #endif
 
+/* 18 takes unique indexes of all access methods for ON CONFLICT. */
+#define RAMA_ON_CONFLICT_IS_BTREE (PG_VERSION_NUM < 180000)
+
 /* 16 tells which indexes an update needs; tables without indexes do not care. */
 #if PG_VERSION_NUM >= 160000
 #define simple_heap_update_compat(rel, otid, tup) \

@@ -16,7 +16,14 @@ int			rama_workers = 4;
 int			rama_poll_interval = 5000;
 int			rama_max_value_elements = 10000;
 int			rama_batch_memory = 65536;
+int			rama_index_method = RAMA_INDEX_PSTATE;
 char	   *rama_dump_modules = NULL;
+
+static const struct config_enum_entry index_methods[] = {
+	{"pstate", RAMA_INDEX_PSTATE, false},
+	{"btree", RAMA_INDEX_BTREE, false},
+	{NULL, 0, false}
+};
 
 /*
  * rama_define_gucs() -- Define the settings. Called once, by _PG_init.
@@ -49,6 +56,11 @@ rama_define_gucs(void)
 							"When a batch has changed more, it is written to the tables early; up to half of it stays for the next batches.",
 							&rama_batch_memory, 65536, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomEnumVariable("pg_rama.index_method",
+							 "Access method of the indexes over the keys of new PStates.",
+							 "Keys of types that \"pstate\" has no operator class for are indexed by btree.",
+							 &rama_index_method, RAMA_INDEX_PSTATE, index_methods,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("pg_rama.dump_modules",
 							   "Modules whose definitions pg_dump finds, as a list of schemas.",
 							   "Empty: all. To be set by PGOPTIONS for pg_dump --schema.",

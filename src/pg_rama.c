@@ -9,6 +9,7 @@
 
 #include "access/xlog.h"
 #include "fmgr.h"
+#include "index/index.h"
 #include "miscadmin.h"
 #include "pstate/pstate.h"
 #include "worker/worker.h"
@@ -37,6 +38,7 @@ _PG_init(void)
 		rama_hold_init();
 		rama_estimate_init();
 		rama_visible_init();
+		ps_on_conflict_init();
 		rama_changed_init();
 		rama_launcher_register();
 	}

@@ -23,12 +23,20 @@
 /* The trigger that keeps hands off depots, PStates and topologies. */
 #define RAMA_GUARD_TRIGGER "rama_guard"
 
+/* pg_rama.index_method */
+typedef enum RamaIndexMethod
+{
+	RAMA_INDEX_PSTATE,
+	RAMA_INDEX_BTREE,
+} RamaIndexMethod;
+
 /* Settings, guc.c */
 extern bool rama_enabled;
 extern int	rama_workers;
 extern int	rama_poll_interval;
 extern int	rama_max_value_elements;
 extern int	rama_batch_memory;
+extern int	rama_index_method;
 extern char *rama_dump_modules;
 
 /* pg_rama.c */

@@ -350,6 +350,9 @@ extern IndexBulkDeleteResult *ps_bulk_delete(IndexVacuumInfo *info, IndexBulkDel
 											 IndexBulkDeleteCallback callback, void *callback_state);
 extern IndexBulkDeleteResult *ps_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
 
+/* on_conflict.c */
+extern void ps_on_conflict_init(void);
+
 /* check.c */
 extern PGDLLEXPORT Datum rama_check_index(PG_FUNCTION_ARGS);
 pg_noreturn extern void ps_report_corruption(Relation index, BlockNumber block,

@@ -125,27 +125,6 @@ create_table(RamaTable *table, const char *name)
 	run_ddl(sql.data);
 }
 
-/*
- * The one place where the index over all keys of a PState's table is made.
- */
-static void
-create_key_index(RamaTable *table, const char *name)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE UNIQUE INDEX ON %s USING btree (", name);
-	for (int i = 0; i < table->nkeys; i++)
-		appendStringInfo(&sql, "%s%s", i == 0 ? "" : ", ",
-						 quote_identifier(table->columns[i].name));
-	appendStringInfoChar(&sql, ')');
-	run_ddl(sql.data);
-	table->index = rama_key_index(table);
-
-	run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s", name,
-					 quote_identifier(get_rel_name(table->index))));
-}
-
 static void
 create_tables(RamaPState *pstate, Oid nspid)
 {
@@ -168,7 +147,12 @@ create_tables(RamaPState *pstate, Oid nspid)
 		const char *name = quote_qualified_identifier(nspname, table->name);
 
 		if (table->nkeys > 0)
-			create_key_index(table, name);
+			{
+			run_ddl(rama_key_index_definition(table, name));
+			table->index = rama_key_index(table);
+			run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s", name,
+							 quote_identifier(get_rel_name(table->index))));
+		}
 		else
 			run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
 		run_ddl(psprintf("CREATE TRIGGER " RAMA_GUARD_TRIGGER

@@ -190,11 +190,14 @@ extern void rama_pstate_unpin(RamaPState *pstate);
 extern bool rama_is_pstate(Oid relid);
 extern RamaPState *rama_pstate_layout(Oid relid);
 extern RamaPState *rama_pstate_bind(Oid relid);
+extern char *rama_type_format(Oid type, int32 typmod);
+extern char *rama_schema_format(RamaSchema *schema);
+
+/* key_index.c */
+extern char *rama_key_index_definition(RamaTable *table, const char *name);
 extern Oid	rama_key_index(RamaTable *table);
 extern Oid	rama_table_index(RamaTable *table);
 extern Relation rama_table_open_index(RamaTable *table, LOCKMODE lockmode);
-extern char *rama_type_format(Oid type, int32 typmod);
-extern char *rama_schema_format(RamaSchema *schema);
 
 /*
  * read.c: all with the caller's snapshot; privileges are checked by

@@ -18,6 +18,7 @@
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
+#include "index/index.h"
 #include "pstate/pstate.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -130,6 +131,17 @@ open_all_indexes(RamaWriter *writer)
 	ExecOpenIndices(writer->rri, false);
 }
 
+/* Does a partial index have an entry for the row? */
+static bool
+satisfies_predicate(RamaWriter *writer, IndexInfo *info, ExprContext *econtext)
+{
+	if (info->ii_Predicate == NIL)
+		return true;
+	if (info->ii_PredicateState == NULL)
+		info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, writer->estate);
+	return ExecQual(info->ii_PredicateState, econtext);
+}
+
 /* As ExecInsertIndexTuples(), for indexes of which one at most is unique. */
 static void
 insert_into_all_indexes(RamaWriter *writer, TupleTableSlot *slot, TU_UpdateIndexes which,
@@ -147,15 +159,9 @@ insert_into_all_indexes(RamaWriter *writer, TupleTableSlot *slot, TU_UpdateIndex
 		Datum		values[INDEX_MAX_KEYS];
 		bool		nulls[INDEX_MAX_KEYS];
 
-		if (!info->ii_ReadyForInserts || !rama_index_wants_compat(which, info))
+		if (!info->ii_ReadyForInserts || !rama_index_wants_compat(which, info) ||
+			!satisfies_predicate(writer, info, econtext))
 			continue;
-		if (info->ii_Predicate != NIL)
-		{
-			if (info->ii_PredicateState == NULL)
-				info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, writer->estate);
-			if (!ExecQual(info->ii_PredicateState, econtext))
-				continue;
-		}
 		FormIndexDatum(info, slot, writer->estate, values, nulls);
 		insert_entry(writer, slot, writer->rri->ri_IndexRelationDescs[i], info,
 					 values, nulls, same_keys);
@@ -191,6 +197,27 @@ insert_into_indexes(RamaWriter *writer, TupleTableSlot *slot, TU_UpdateIndexes w
 	else
 		insert_entry(writer, slot, writer->index, writer->info,
 					 slot->tts_values, slot->tts_isnull, same_keys);
+}
+
+/* The same for many new rows: all at once, where the index can. */
+static void
+insert_many_into_indexes(RamaWriter *writer, int nrows, TupleTableSlot **slots,
+						 Datum *const *values, bool *const *nulls)
+{
+	if (writer->nindexes < 0)
+		count_indexes(writer);
+	if (writer->nindexes == 1 && writer->index && rama_index_is_pstate(writer->index))
+	{
+		ItemPointer tids[RAMA_WRITER_ROWS];
+
+		for (int i = 0; i < nrows; i++)
+			tids[i] = &slots[i]->tts_tid;
+		rama_index_insert_many(writer->index, writer->heap, writer->info, nrows,
+							   values, nulls, tids, UNIQUE_CHECK_YES);
+		return;
+	}
+	for (int i = 0; i < nrows; i++)
+		insert_into_indexes(writer, slots[i], TU_All, false);
 }
 
 /*
@@ -233,11 +260,9 @@ rama_writer_insert_many(RamaWriter *writer, int nrows, Datum *const *values,
 	}
 	table_multi_insert(writer->heap, slots, nrows, GetCurrentCommandId(true), 0, NULL);
 	MemoryContextSwitchTo(old);
+	insert_many_into_indexes(writer, nrows, slots, values, nulls);
 	for (int i = 0; i < nrows; i++)
-	{
-		insert_into_indexes(writer, slots[i], TU_All, false);
 		*tids[i] = slots[i]->tts_tid;
-	}
 	MemoryContextDelete(context);
 }
 
