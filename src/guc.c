@@ -9,6 +9,7 @@
 
 #include <limits.h>
 
+#include "index/index.h"
 #include "utils/guc.h"
 
 bool		rama_enabled = true;
@@ -66,5 +67,6 @@ rama_define_gucs(void)
 							   "Empty: all. To be set by PGOPTIONS for pg_dump --schema.",
 							   &rama_dump_modules, "",
 							   PGC_USERSET, GUC_LIST_INPUT, NULL, NULL, NULL);
+	ps_wal_define_gucs();
 	MarkGUCPrefixReserved("pg_rama");
 }

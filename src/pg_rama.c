@@ -24,13 +24,15 @@ void		_PG_init(void);
 /*
  * _PG_init() -- Define settings; when preloaded, also shared memory, hooks
  * and the launcher. In a server that pg_upgrade has started, nothing but
- * settings: the catalog comes to be piece by piece.
+ * settings and what replays WAL: the catalog comes to be piece by piece.
  */
 void
 _PG_init(void)
 {
 	rama_preloaded = process_shared_preload_libraries_in_progress && !IsBinaryUpgrade;
 	rama_define_gucs();
+	if (process_shared_preload_libraries_in_progress)
+		ps_wal_register();
 	rama_wake_init();
 	if (rama_preloaded)
 	{

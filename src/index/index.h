@@ -222,6 +222,7 @@ typedef struct PsWrite
 	Relation	index;
 	int			npages;
 	TransactionId horizon;		/* for removal of dead entries */
+	bool		catalog;		/* RelationIsAccessibleInLogicalDecoding(heap): with horizon */
 	struct
 	{
 		Buffer		buffer;
@@ -267,6 +268,8 @@ extern void ps_enum_altered(struct AlterEnumStmt *stmt);
 
 /* page.c: pages, read only; pure functions */
 extern bool ps_page_is_valid(Page page);
+extern bool ps_page_is_intact(Page page);	/* all line pointers, too */
+extern bool ps_page_is_meta(Page page);
 extern PsString ps_page_low(Page page);
 extern bool ps_page_high_is_infinite(Page page);
 extern int	ps_page_compare_low(Page page, PsString key);	/* key against low */
@@ -293,6 +296,7 @@ extern void ps_op_extend(StringInfo ops, PsString high, BlockNumber right);
 extern void ps_op_delete(StringInfo ops);
 extern int	ps_extended_size(Page page, PsString high);
 extern void ps_apply(Page page, const char *ops, int len);
+extern void ps_describe(StringInfo buf, const char *ops, int len);
 
 /* wal.c: all page writes */
 extern void ps_wal_define_gucs(void);
@@ -301,6 +305,7 @@ extern bool ps_wal_is_custom(void);
 extern void ps_write_begin(PsWrite *write, Relation index);
 extern StringInfo ps_write_page(PsWrite *write, Buffer buffer, bool init);
 extern void ps_write_end(PsWrite *write);
+extern void ps_write_whole(Buffer buffer, const StringInfoData *ops, bool logged);
 
 /* pages.c: pages of the file */
 extern Buffer ps_new_page(Relation index);
