@@ -509,9 +509,9 @@ describe_one(StringInfo buf, OpReader *reader)
 	}
 }
 
-/* ps_describe() -- Append operations in words. */
+/* ps_describe_ops() -- Append operations in words. */
 void
-ps_describe(StringInfo buf, const char *ops, int len)
+ps_describe_ops(StringInfo buf, const char *ops, int len)
 {
 	OpReader	reader = {ops, ops + len, 0};
 

@@ -296,7 +296,7 @@ extern void ps_op_extend(StringInfo ops, PsString high, BlockNumber right);
 extern void ps_op_delete(StringInfo ops);
 extern int	ps_extended_size(Page page, PsString high);
 extern void ps_apply(Page page, const char *ops, int len);
-extern void ps_describe(StringInfo buf, const char *ops, int len);
+extern void ps_describe_ops(StringInfo buf, const char *ops, int len);
 
 /* wal.c: all page writes */
 extern void ps_wal_define_gucs(void);

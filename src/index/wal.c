@@ -333,7 +333,7 @@ write_describe(StringInfo buf, XLogReaderState *record)
 
 		appendStringInfo(buf, "%spage %d:", i == 0 ? "" : "; ", i);
 		if (ops != NULL)
-			ps_describe(buf, ops, len);
+			ps_describe_ops(buf, ops, len);
 	}
 }
 
