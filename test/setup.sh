@@ -124,14 +124,17 @@ rama_other_versions()
 	export RAMA_UPGRADE_BINDIRS
 }
 
-# Builds the client programs of test/load that are named, and libraries (.so).
+# Builds the client programs of test/load that are named, and libraries (.so),
+# which may be server modules.
 rama_programs()
 {
 	local p dir=$RAMA_WORK/build/test/load
 
 	for p in "$@"; do
 		case $p in
-			*.so) gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o "$dir/$p" "$dir/${p%.so}.c" ;;
+			*.so) gcc -std=gnu17 -O2 -Wall -Wextra -Werror -Wno-unused-parameter -I"$RAMA_TOP/src" \
+				-isystem "$("/usr/lib/postgresql/$PG_MAJOR/bin/pg_config" --includedir-server)" \
+				-shared -fPIC -o "$dir/$p" "$dir/${p%.so}.c" ;;
 			*) gcc -O2 -Wall -Wextra -Werror -I"$(/usr/bin/pg_config --includedir)" \
 				-o "$dir/$p" "$dir/$p.c" -lpq ;;
 		esac
