@@ -16,7 +16,6 @@
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "catalog/pg_operator_d.h"
-#include "commands/trigger.h"
 #include "index/index.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -40,7 +39,7 @@ struct PsCheckEntries
 	bytea	   *expected;		/* the next one; NULL at the end */
 	BlockNumber block;			/* of the leaf where the walk is */
 
-	/* The last entry, for unique indexes */
+	/* The last entry, for unique indexes (no constraint can be deferred) */
 	bool		unique;
 	StringInfoData key;
 	ItemPointerData tid;
@@ -88,10 +87,7 @@ ps_check_entries_begin(Relation index, Relation heap, bool all)
 	initStringInfo(&check->encoded);
 	initStringInfo(&check->key);
 
-	/* A deferred constraint need not hold yet in its own transaction. */
-	check->unique = index->rd_index->indisunique &&
-		(index->rd_index->indimmediate ||
-		 !AfterTriggerPendingOnRel(RelationGetRelid(heap)));
+	check->unique = index->rd_index->indisunique;
 	if (all)
 		sort_rows(check);
 	return check;
