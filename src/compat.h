@@ -200,21 +200,20 @@ typedef bool TU_UpdateIndexes;
 #define TestForOldSnapshot(snapshot, rel, page) ((void) 0)
 #endif
 
-/* 16 tells conflicts of replay whether logical decoding reads the table. */
+/* 16 asks about conflicts of replay whether logical decoding reads the table. */
 #if PG_VERSION_NUM >= 160000
-#define rama_resolve_conflict(record, horizon, catalog) \
+#define rama_resolve_conflict(record, horizon) \
 	do { \
 		RelFileLocator locator_; \
 		XLogRecGetBlockTag((record), 0, &locator_, NULL, NULL); \
-		ResolveRecoveryConflictWithSnapshot((horizon), (catalog), locator_); \
+		ResolveRecoveryConflictWithSnapshot((horizon), false, locator_); \
 	} while (0)
 #else
-#define rama_resolve_conflict(record, horizon, catalog) \
+#define rama_resolve_conflict(record, horizon) \
 	do { \
 		RelFileNode node_; \
 		XLogRecGetBlockTag((record), 0, &node_, NULL, NULL); \
 		ResolveRecoveryConflictWithSnapshot((horizon), node_); \
-		(void) (catalog); \
 	} while (0)
 #endif
 

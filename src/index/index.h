@@ -222,7 +222,6 @@ typedef struct PsWrite
 	Relation	index;
 	int			npages;
 	TransactionId horizon;		/* for removal of dead entries */
-	bool		catalog;		/* RelationIsAccessibleInLogicalDecoding(heap): with horizon */
 	struct
 	{
 		Buffer		buffer;

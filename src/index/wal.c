@@ -23,17 +23,8 @@
 #include "storage/standby.h"
 #include "utils/guc.h"
 
-/* The only type of record; block data: operations */
+/* The only type of record. Block data: operations; main data: the horizon, if any */
 #define XLOG_PS_WRITE		0x00
-
-/* Main data, missing if there is no horizon */
-typedef struct PsWriteData
-{
-	TransactionId horizon;		/* of the dead entries that were removed */
-	bool		catalog;		/* of a table that logical decoding reads */
-} PsWriteData;
-
-#define SizeOfPsWriteData	(offsetof(PsWriteData, catalog) + sizeof(bool))
 
 static bool custom_wal = true;
 static int	rmgr_id = 156;
@@ -110,7 +101,6 @@ ps_write_begin(PsWrite *write, Relation index)
 	write->index = index;
 	write->npages = 0;
 	write->horizon = InvalidTransactionId;
-	write->catalog = false;
 }
 
 /*
@@ -145,15 +135,12 @@ apply_all(PsWrite *write)
 	}
 }
 
-/* The record is complete before the horizon's structure goes out of scope. */
 static XLogRecPtr
 insert_record(PsWrite *write)
 {
-	PsWriteData data = {write->horizon, write->catalog};
-
 	XLogBeginInsert();
 	if (TransactionIdIsValid(write->horizon))
-		XLogRegisterData((char *) &data, SizeOfPsWriteData);
+		XLogRegisterData((char *) &write->horizon, sizeof(TransactionId));
 	for (int i = 0; i < write->npages; i++)
 	{
 		XLogRegisterBuffer(i, write->pages[i].buffer, REGBUF_STANDARD |
@@ -248,6 +235,16 @@ ps_write_whole(Buffer buffer, const StringInfoData *ops, bool logged)
 
 /* ---- Replay ---- */
 
+static TransactionId
+record_horizon(XLogReaderState *record)
+{
+	TransactionId horizon = InvalidTransactionId;
+
+	if (XLogRecGetDataLen(record) > 0)
+		memcpy(&horizon, XLogRecGetData(record), sizeof(TransactionId));
+	return horizon;
+}
+
 /*
  * What standby queries can still see must not be removed under them: those
  * are waited for or cancelled.
@@ -255,12 +252,10 @@ ps_write_whole(Buffer buffer, const StringInfoData *ops, bool logged)
 static void
 resolve_conflicts(XLogReaderState *record)
 {
-	PsWriteData data;
+	TransactionId horizon = record_horizon(record);
 
-	if (!InHotStandby || XLogRecGetDataLen(record) == 0)
-		return;
-	memcpy(&data, XLogRecGetData(record), SizeOfPsWriteData);
-	rama_resolve_conflict(record, data.horizon, data.catalog);
+	if (InHotStandby && TransactionIdIsValid(horizon))
+		rama_resolve_conflict(record, horizon);
 }
 
 /* Returns the block's buffer, locked exclusively, or InvalidBuffer. */
@@ -319,13 +314,10 @@ write_redo(XLogReaderState *record)
 static void
 write_describe(StringInfo buf, XLogReaderState *record)
 {
-	if (XLogRecGetDataLen(record) > 0)
-	{
-		PsWriteData data;
+	TransactionId horizon = record_horizon(record);
 
-		memcpy(&data, XLogRecGetData(record), SizeOfPsWriteData);
-		appendStringInfo(buf, "horizon %u; ", data.horizon);
-	}
+	if (TransactionIdIsValid(horizon))
+		appendStringInfo(buf, "horizon %u; ", horizon);
 	for (int i = 0; i <= XLogRecMaxBlockId(record); i++)
 	{
 		Size		len;
