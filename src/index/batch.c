@@ -116,7 +116,6 @@ rama_index_is_pstate(Relation index)
 static void
 encode_rows(Batch *batch)
 {
-	const PsIndex *info = ps_index(batch->index);
 	bool		check = batch->check == UNIQUE_CHECK_YES;
 	StringInfoData buf;
 
@@ -129,7 +128,7 @@ encode_rows(Batch *batch)
 		char	   *data;
 		bool		hasnull;
 
-		ps_encode(batch->index, info, batch->values[i], batch->nulls[i],
+		ps_encode(batch->index, ps_index(batch->index), batch->values[i], batch->nulls[i],
 				  batch->tids[i], &buf, &entry->keylen, &hasnull);
 		data = palloc(buf.len);
 		memcpy(data, buf.data, buf.len);

@@ -45,7 +45,7 @@ void
 ps_make_room(Relation index, PsString key, uint16 level, int size, int run)
 {
 	PsArrival	arrival = {
-		.info = ps_index(index),
+		.index = index,
 		.key = key,
 		.size = size,
 		.run = run

@@ -13,7 +13,7 @@
 /* What is to come to the page that is split */
 typedef struct PsArrival
 {
-	const PsIndex *info;
+	Relation	index;
 	PsString	key;
 	int			size;			/* of one entry, line pointer included */
 	int			run;			/* more than one: so many follow in order */

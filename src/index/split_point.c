@@ -120,7 +120,7 @@ is_ascending(const Choices *choices)
 		return true;
 	if (!PsPageIsLeaf(page))
 		return false;
-	ps_parse(arrival->info, arrival->key, &entry);
+	ps_parse(ps_index(arrival->index), arrival->key, &entry);
 	initStringInfo(&last);
 	ps_page_string(page, PsPageEnd(page) - 1, &last);
 	same = ps_common(ps_string(&last), entry.key) == entry.key.len;
