@@ -20,7 +20,7 @@
  */
 #define BOTTOM_UP_SPACE		(BLCKSZ / 16)
 
-static bool may_remove(Relation index);
+static bool may_remove(Relation index, Relation heap);
 static void remove_marked(Relation index, Relation heap, Buffer leaf);
 static BlockNumber *marked_blocks(const PsIndex *info, Page page, int *n);
 static void remove_bottom_up(Relation index, Relation heap, Buffer leaf,
@@ -51,7 +51,7 @@ ps_remove_dead(Relation index, Relation heap, Buffer leaf, int size,
 {
 	Page		page = BufferGetPage(leaf);
 
-	if (!may_remove(index))
+	if (!may_remove(index, heap))
 		return ps_page_free(page) >= size;
 	remove_marked(index, heap, leaf);
 	if (ps_page_free(page) < size && unchanged)
@@ -76,12 +76,16 @@ ps_remove_entries(Relation index, Buffer leaf, const OffsetNumber *offsets,
 	ps_write_end(&write);
 }
 
-/* Generic WAL records have no horizon. */
+/*
+ * Generic WAL records have no horizon, and ours does not say whether the table
+ * is one that logical decoding on a standby reads.
+ */
 static bool
-may_remove(Relation index)
+may_remove(Relation index, Relation heap)
 {
-	return ps_wal_is_custom() || !RelationNeedsWAL(index) ||
-		!XLogStandbyInfoActive();
+	if (!RelationNeedsWAL(index) || !XLogStandbyInfoActive())
+		return true;
+	return ps_wal_is_custom() && !RelationIsAccessibleInLogicalDecoding(heap);
 }
 
 /*
@@ -240,17 +244,10 @@ carry_out(TM_IndexDeleteOp *deletion, Relation heap, Buffer leaf)
 			offsets[n++] = status->idxoffnum;
 	}
 	qsort(offsets, n, sizeof(OffsetNumber), compare_offsets);
+	if (!XLogStandbyInfoActive())
+		horizon = InvalidTransactionId;
 	if (n > 0)
-	{
-		PsWrite		write;
-
-		ps_write_begin(&write, index);
-		if (XLogStandbyInfoActive())
-			write.horizon = horizon;
-		write.catalog = RelationIsAccessibleInLogicalDecoding(heap);
-		ps_op_remove(ps_write_page(&write, leaf, false), offsets, n);
-		ps_write_end(&write);
-	}
+		ps_remove_entries(index, leaf, offsets, n, horizon);
 	pfree(offsets);
 	pfree(deletion->deltids);
 	pfree(deletion->status);
