@@ -9,6 +9,7 @@
 
 #include <limits.h>
 
+#include "fault.h"
 #include "index/index.h"
 #include "utils/guc.h"
 
@@ -68,5 +69,6 @@ rama_define_gucs(void)
 							   &rama_dump_modules, "",
 							   PGC_USERSET, GUC_LIST_INPUT, NULL, NULL, NULL);
 	ps_wal_define_gucs();
+	rama_fault_define_gucs();
 	MarkGUCPrefixReserved("pg_rama");
 }

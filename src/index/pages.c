@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "fault.h"
 #include "index/index.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
@@ -70,7 +71,10 @@ ps_new_page(Relation index)
 {
 	Buffer		buffer = recycle_page(index);
 
-	return BufferIsValid(buffer) ? buffer : extend_file(index, MAIN_FORKNUM);
+	if (!BufferIsValid(buffer))
+		buffer = extend_file(index, MAIN_FORKNUM);
+	RAMA_FAULT("index new page");
+	return buffer;
 }
 
 static void
@@ -97,6 +101,7 @@ ps_init_index(Relation index, ForkNumber fork)
 	initStringInfo(&ops);
 	ps_op_meta(&ops);
 	write_first(index, fork, PS_META_BLOCK, &ops);
+	RAMA_FAULT("index first page");
 	resetStringInfo(&ops);
 	ps_op_init(&ops, 0, InvalidBlockNumber, PS_EMPTY, PS_INFINITE);
 	write_first(index, fork, PS_ROOT_BLOCK, &ops);

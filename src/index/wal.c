@@ -18,6 +18,7 @@
 #include "access/xloginsert.h"
 #include "access/xlogutils.h"
 #include "compat.h"
+#include "fault.h"
 #include "index/index.h"
 #include "miscadmin.h"
 #include "storage/standby.h"
@@ -155,12 +156,14 @@ write_custom(PsWrite *write, bool logged)
 {
 	START_CRIT_SECTION();
 	apply_all(write);
+	RAMA_FAULT(write->npages > 1 ? "index pages applied" : "index page applied");
 	if (logged)
 	{
 		XLogRecPtr	lsn = insert_record(write);
 
 		for (int i = 0; i < write->npages; i++)
 			PageSetLSN(BufferGetPage(write->pages[i].buffer), lsn);
+		RAMA_FAULT(write->npages > 1 ? "index pages logged" : "index page logged");
 	}
 	END_CRIT_SECTION();
 }
@@ -194,7 +197,9 @@ write_generic(PsWrite *write)
 		ps_apply(page, write->pages[i].ops.data, write->pages[i].ops.len);
 		forget_dead(page);
 	}
+	RAMA_FAULT(write->npages > 1 ? "index pages applied" : "index page applied");
 	GenericXLogFinish(state);
+	RAMA_FAULT(write->npages > 1 ? "index pages logged" : "index page logged");
 }
 
 /*
@@ -277,6 +282,7 @@ redo_block(XLogReaderState *record, int id)
 		ps_apply(page, ops, len);
 		PageSetLSN(page, record->EndRecPtr);
 		MarkBufferDirty(buffer);
+		RAMA_FAULT("index page replayed");
 	}
 	return buffer;
 }
