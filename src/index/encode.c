@@ -46,12 +46,32 @@ include_desc(TupleDesc desc, int nkeys)
 	return include;
 }
 
+static PsIndex *
+describe_index(Relation index)
+{
+	TupleDesc	desc = RelationGetDescr(index);
+	int			nkeys = IndexRelationGetNumberOfKeyAttributes(index);
+	PsIndex    *info = (PsIndex *) palloc0(sizeof(PsIndex));
+
+	info->nkeys = nkeys;
+	info->natts = desc->natts;
+	info->has_payload = desc->natts > nkeys;
+	for (int i = 0; i < nkeys; i++)
+	{
+		describe_column(index, i, &info->columns[i]);
+		info->has_payload |= info->columns[i].has_residue;
+	}
+	if (desc->natts > nkeys)
+		info->include = include_desc(desc, nkeys);
+	return info;
+}
+
 /*
  * ps_index() -- What is known of an index: how its columns are encoded.
  *
- * Cached in the relation, until it is invalidated: the result must not be
- * kept over anything that could process invalidations, unless the index is
- * locked and the caller can do with rd_amcache being freed.
+ * Good as long as the index is open: rd_amcache, which any invalidation frees, is
+ * only a pointer to it. (So there are several for an index that is kept open
+ * for long; they go when it is closed and invalidated.)
  *
  * The operator classes' complaints about collations come from here, so that
  * they are raised when an index is created.
@@ -59,37 +79,19 @@ include_desc(TupleDesc desc, int nkeys)
 const PsIndex *
 ps_index(Relation index)
 {
+	MemoryContext caller;
 	PsIndex    *info;
-	PsIndex		scratch = {0};
-	TupleDesc	include = NULL;
-	Size		size = MAXALIGN(sizeof(PsIndex));
+	PsIndex   **cache;
 
 	if (index->rd_amcache != NULL)
-		return (const PsIndex *) index->rd_amcache;
+		return *(PsIndex **) index->rd_amcache;
 
-	scratch.nkeys = IndexRelationGetNumberOfKeyAttributes(index);
-	scratch.natts = IndexRelationGetNumberOfAttributes(index);
-	scratch.has_payload = scratch.natts > scratch.nkeys;
-	for (int i = 0; i < scratch.nkeys; i++)
-	{
-		describe_column(index, i, &scratch.columns[i]);
-		scratch.has_payload |= scratch.columns[i].has_residue;
-	}
-	if (scratch.natts > scratch.nkeys)
-	{
-		include = include_desc(RelationGetDescr(index), scratch.nkeys);
-		size += TupleDescSize(include);
-	}
-
-	info = (PsIndex *) MemoryContextAllocZero(index->rd_indexcxt, size);
-	*info = scratch;
-	if (include != NULL)
-	{
-		info->include = (TupleDesc) ((char *) info + MAXALIGN(sizeof(PsIndex)));
-		TupleDescCopy(info->include, include);
-		FreeTupleDesc(include);
-	}
-	index->rd_amcache = info;
+	caller = MemoryContextSwitchTo(index->rd_indexcxt);
+	info = describe_index(index);
+	cache = (PsIndex **) palloc(sizeof(PsIndex *));
+	*cache = info;
+	index->rd_amcache = cache;
+	MemoryContextSwitchTo(caller);
 	return info;
 }
 

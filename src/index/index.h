@@ -175,7 +175,7 @@ typedef struct PsColumn
 	int			width;
 } PsColumn;
 
-/* What is known of an index; in rd_amcache */
+/* What is known of an index that is open */
 typedef struct PsIndex
 {
 	int			nkeys;
