@@ -87,7 +87,8 @@ rama_check_index(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not an index", rama_relation_name(indexoid))));
-	rama_check_owner(indexoid);
+	if (!object_ownercheck(RelationRelationId, indexoid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(indexoid));
 	heap = table_open(heapoid, lockmode);
 
 	/* Expressions and predicates are run as the table's owner. */
@@ -118,13 +119,16 @@ check_index(Relation index, Relation heap, bool heapallindexed)
 	MemoryContext context;
 	MemoryContext caller;
 
-	if (index->rd_rel->relkind != RELKIND_INDEX || !rama_index_is_pstate(index))
+	if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a partitioned index", RelationGetRelationName(index)),
+				 errhint("Check the indexes of its partitions.")));
+	if (!rama_index_is_pstate(index))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not an index of access method \"%s\"",
-						RelationGetRelationName(index), "pstate"),
-				 index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX ?
-				 errhint("Check the indexes of its partitions.") : 0));
+						RelationGetRelationName(index), "pstate")));
 	if (RELATION_IS_OTHER_TEMP(index))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

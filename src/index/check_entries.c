@@ -27,6 +27,7 @@ struct PsCheckEntries
 	Relation	index;
 	Relation	heap;
 	const PsIndex *info;
+	MemoryContext context;		/* of this */
 	Snapshot	snapshot;
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
@@ -76,6 +77,7 @@ ps_check_entries_begin(Relation index, Relation heap, bool all)
 
 	check->index = index;
 	check->heap = heap;
+	check->context = CurrentMemoryContext;
 	check->info = copy_info(ps_index(index));
 	check->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	check->fetch = table_index_fetch_begin(heap);
@@ -198,6 +200,7 @@ sort_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 static void
 next_expected(PsCheckEntries *check)
 {
+	MemoryContext caller = MemoryContextSwitchTo(check->context);
 	Datum		datum;
 	bool		isnull;
 
@@ -206,6 +209,7 @@ next_expected(PsCheckEntries *check)
 	check->expected = NULL;
 	if (tuplesort_getdatum_compat(check->sort, true, &datum, &isnull))
 		check->expected = (bytea *) DatumGetPointer(datum);
+	MemoryContextSwitchTo(caller);
 }
 
 static PsString
