@@ -516,22 +516,3 @@ ps_decode(Relation index, const PsIndex *info, const PsEntry *entry,
 		decode_include(info, entry->payload, payload_at,
 					   values + info->nkeys, isnull + info->nkeys);
 }
-
-/*
- * ps_put_tid() -- Writes PS_TID_SIZE bytes that are in the order of tids.
- */
-void
-ps_put_tid(char *to, ItemPointer tid)
-{
-	ps_put_uint32(to, ItemPointerGetBlockNumberNoCheck(tid));
-	ps_put_uint16(to + sizeof(uint32), ItemPointerGetOffsetNumberNoCheck(tid));
-}
-
-/*
- * ps_get_tid() -- Reads what ps_put_tid has written.
- */
-void
-ps_get_tid(const char *from, ItemPointer tid)
-{
-	ItemPointerSet(tid, ps_get_uint32(from), ps_get_uint16(from + sizeof(uint32)));
-}

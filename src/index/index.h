@@ -19,6 +19,7 @@
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "nodes/tidbitmap.h"
+#include "port/pg_bswap.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
@@ -185,6 +186,28 @@ typedef struct PsIndex
 	PsColumn	columns[INDEX_MAX_KEYS];
 } PsIndex;
 
+/* Six bytes that are in the order of tids */
+static inline void
+ps_put_tid(char *to, ItemPointer tid)
+{
+	uint16		parts[3] = {
+		pg_hton16(tid->ip_blkid.bi_hi), pg_hton16(tid->ip_blkid.bi_lo), pg_hton16(tid->ip_posid)
+	};
+
+	memcpy(to, parts, PS_TID_SIZE);
+}
+
+static inline void
+ps_get_tid(const char *from, ItemPointer tid)
+{
+	uint16		parts[3];
+
+	memcpy(parts, from, PS_TID_SIZE);
+	tid->ip_blkid.bi_hi = pg_ntoh16(parts[0]);
+	tid->ip_blkid.bi_lo = pg_ntoh16(parts[1]);
+	tid->ip_posid = pg_ntoh16(parts[2]);
+}
+
 /* The parts of a leaf's entry */
 typedef struct PsEntry
 {
@@ -258,8 +281,6 @@ extern int	ps_column_size(const PsColumn *column, const char *data);
 extern void ps_decode(Relation index, const PsIndex *info, const PsEntry *entry,
 					  Datum *values, bool *isnull);
 extern int	ps_int_size(uint8 first);
-extern void ps_put_tid(char *to, ItemPointer tid);
-extern void ps_get_tid(const char *from, ItemPointer tid);
 
 /* encode_enum.c: enums with an index are not reordered */
 extern void ps_lock_types(Relation index);

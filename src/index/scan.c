@@ -51,9 +51,6 @@ ps_begin_scan(Relation index, int nkeys, int norderbys)
 void
 ps_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
 {
-	PsScan	   *so = (PsScan *) scan->opaque;
-
-	so->info = ps_index(scan->indexRelation);
 	ps_stop(scan);
 	if (keys != NULL || nkeys == 0)
 		ps_scan_keys(scan, keys, nkeys);
@@ -64,7 +61,6 @@ ps_end_scan(IndexScanDesc scan)
 {
 	PsScan	   *so = (PsScan *) scan->opaque;
 
-	so->info = ps_index(scan->indexRelation);
 	ps_stop(scan);
 	if (so->slot)
 		ExecDropSingleTupleTableSlot(so->slot);
@@ -107,7 +103,6 @@ ps_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	PsScan	   *so = (PsScan *) scan->opaque;
 	bool		forward = !ScanDirectionIsBackward(direction);
 
-	so->info = ps_index(scan->indexRelation);
 	scan->xs_recheck = false;
 	if (so->started)
 	{
@@ -145,7 +140,6 @@ ps_get_bitmap(IndexScanDesc scan, TIDBitmap *tbm)
 	PsScan	   *so = (PsScan *) scan->opaque;
 	int64		n = 0;
 
-	so->info = ps_index(scan->indexRelation);
 	if (!ps_start(scan, true, 0))
 		return 0;
 	do
@@ -178,7 +172,6 @@ ps_restore_position(IndexScanDesc scan)
 {
 	PsScan	   *so = (PsScan *) scan->opaque;
 
-	so->info = ps_index(scan->indexRelation);
 	if (!so->mark_is_set)
 	{
 		ps_stop(scan);

@@ -25,7 +25,10 @@ static OffsetNumber ps_find_from(Page page, OffsetNumber first, PsString key);
 static void ps_collect(IndexScanDesc scan, Page page, OffsetNumber first, OffsetNumber end);
 static void ps_collect_entry(IndexScanDesc scan, PsString prefix, PsString suffix,
 							 OffsetNumber offset);
+static void ps_collect_tids(IndexScanDesc scan, Page page, OffsetNumber first,
+							OffsetNumber end);
 static PsItem *ps_add_item(PsScan *so, PsBatch *batch);
+static void ps_need_items(PsScan *so, PsBatch *batch, int n);
 static void ps_entry_tid(const PsScan *so, PsString prefix, PsString suffix, ItemPointer tid);
 static void ps_kill_items(IndexScanDesc scan, PsBatch *batch);
 static OffsetNumber ps_find_item(PsScan *so, Page page, OffsetNumber from, ItemPointer tid);
@@ -369,6 +372,11 @@ ps_collect(IndexScanDesc scan, Page page, OffsetNumber first, OffsetNumber end)
 	PsScan	   *so = (PsScan *) scan->opaque;
 	PsString	prefix = {ps_page_low(page).data, PsPageOpaque(page)->prefix};
 
+	if (so->nfiltered == 0 && !so->info->has_payload && !scan->xs_want_itup)
+	{
+		ps_collect_tids(scan, page, first, end);
+		return;
+	}
 	if (so->nfiltered > 0)
 		ps_set_string(so, &so->scratch, prefix);
 	for (OffsetNumber offset = first; offset < end; offset++)
@@ -387,6 +395,35 @@ ps_collect(IndexScanDesc scan, Page page, OffsetNumber first, OffsetNumber end)
 		}
 		ps_collect_entry(scan, prefix, suffix, offset);
 	}
+}
+
+/* The same where entries end with their tids, and nothing else is wanted. */
+static void
+ps_collect_tids(IndexScanDesc scan, Page page, OffsetNumber first, OffsetNumber end)
+{
+	PsScan	   *so = (PsScan *) scan->opaque;
+	PsBatch    *batch = so->current;
+	PsString	prefix = {ps_page_low(page).data, PsPageOpaque(page)->prefix};
+	PsItem	   *item;
+
+	ps_need_items(so, batch, end - first);
+	item = batch->items + batch->nitems;
+	for (OffsetNumber offset = first; offset < end; offset++)
+	{
+		ItemId		id = PageGetItemId(page, offset);
+		PsString	suffix = {(char *) page + ItemIdGetOffset(id), ItemIdGetLength(id)};
+
+		if (ItemIdIsDead(id) && scan->ignore_killed_tuples)
+			continue;
+		if (suffix.len >= PS_TID_SIZE)
+			ps_get_tid(suffix.data + suffix.len - PS_TID_SIZE, &item->tid);
+		else
+			ps_entry_tid(so, prefix, suffix, &item->tid);
+		item->offset = offset;
+		item->killed = false;
+		item++;
+	}
+	batch->nitems = item - batch->items;
 }
 
 /*
@@ -418,17 +455,27 @@ static PsItem *
 ps_add_item(PsScan *so, PsBatch *batch)
 {
 	if (batch->nitems == batch->max_items)
-	{
-		PsItem	   *more = MemoryContextAlloc(so->context,
-											  4 * batch->max_items * sizeof(PsItem));
-
-		memcpy(more, batch->items, batch->nitems * sizeof(PsItem));
-		if (batch->items != batch->few)
-			pfree(batch->items);
-		batch->items = more;
-		batch->max_items *= 4;
-	}
+		ps_need_items(so, batch, 1);
 	return &batch->items[batch->nitems++];
+}
+
+/* Sees to it that there is room for so many more. */
+static void
+ps_need_items(PsScan *so, PsBatch *batch, int n)
+{
+	int			max = batch->max_items;
+	PsItem	   *more;
+
+	if (batch->nitems + n <= max)
+		return;
+	while (batch->nitems + n > max)
+		max *= 4;
+	more = MemoryContextAlloc(so->context, max * sizeof(PsItem));
+	memcpy(more, batch->items, batch->nitems * sizeof(PsItem));
+	if (batch->items != batch->few)
+		pfree(batch->items);
+	batch->items = more;
+	batch->max_items = max;
 }
 
 static void
