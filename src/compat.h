@@ -217,6 +217,13 @@ typedef bool TU_UpdateIndexes;
 	} while (0)
 #endif
 
+/* 18 tells ANALYZE and VACUUM apart where they pause. */
+#if PG_VERSION_NUM >= 180000
+#define vacuum_delay_point_compat() vacuum_delay_point(false)
+#else
+#define vacuum_delay_point_compat() vacuum_delay_point()
+#endif
+
 /* A hint for the processor, where the compiler can give it. */
 #if defined(__GNUC__)
 #define rama_prefetch(address) __builtin_prefetch(address)

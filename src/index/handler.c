@@ -76,7 +76,7 @@ set_functions(IndexAmRoutine *am)
 	am->amcostestimate = ps_cost_estimate;
 	am->amoptions = ps_options;
 	am->amproperty = NULL;
-	am->ambuildphasename = ps_build_phase_name;
+	am->ambuildphasename = btbuildphasename;
 	am->amvalidate = ps_validate;
 	am->amadjustmembers = NULL;
 	am->ambeginscan = ps_begin_scan;

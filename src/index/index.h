@@ -353,12 +353,20 @@ extern void ps_remove_entries(Relation index, Buffer leaf, const OffsetNumber *o
 							  TransactionId horizon);
 
 /* merge.c */
-extern bool ps_merge(Relation index, PsString low, uint16 level);
+extern bool ps_page_is_sparse(Page page);
+extern BlockNumber ps_merge(Relation index, PsString low, uint16 level);
+extern BlockNumber ps_lower_root(Relation index);
 
 /* build.c */
 extern IndexBuildResult *ps_build(Relation heap, Relation index, struct IndexInfo *info);
 extern void ps_build_empty(Relation index);
-extern char *ps_build_phase_name(int64 phase);
+
+/* build_load.c: a tree of entries that come in order */
+typedef struct PsLoad PsLoad;
+
+extern PsLoad *ps_load_begin(Relation index);
+extern void ps_load_add(PsLoad *load, PsString entry);
+extern void ps_load_end(PsLoad *load);
 
 /* scan.c, scan_keys.c */
 extern IndexScanDesc ps_begin_scan(Relation index, int nkeys, int norderbys);
