@@ -66,6 +66,13 @@ set_limit(RamaLimit *limit, RamaLimitKind kind, Datum key)
 	limit->key = key;
 }
 
+/* The limits of the collections below a row, in the order of the tables */
+static RamaLimit *
+limits_of(RamaBufferedRow *row)
+{
+	return (RamaLimit *) ((char *) row->values + RAMA_ROW_COLUMNS_SIZE(row->buffer->ncolumns));
+}
+
 /* The limit of the collection in "table" that is below this row */
 static RamaLimit *
 limit_below(RamaBufferedRow *row, RamaTable *table)
@@ -74,7 +81,7 @@ limit_below(RamaBufferedRow *row, RamaTable *table)
 
 	while (table->parent->children[i] != table)
 		i++;
-	return &row->limits[i];
+	return &limits_of(row)[i];
 }
 
 /* Has the row, as it is in memory, no entries in this table below it? */
@@ -158,5 +165,5 @@ void
 rama_limits_of_new(RamaBufferedRow *row)
 {
 	for (int i = 0; i < row->buffer->table->nchildren; i++)
-		set_limit(&row->limits[i], RAMA_LIMIT_EMPTY, (Datum) 0);
+		set_limit(&limits_of(row)[i], RAMA_LIMIT_EMPTY, (Datum) 0);
 }
