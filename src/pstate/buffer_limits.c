@@ -10,8 +10,8 @@
  *	  The table has no row with a key above the limit, except rows that are
  *	  KNOWN in memory.
  *
- * It is found out when a row is looked up in vain, and so is one with a greater
- * key. A collection without entries has the lowest limit. New rows are KNOWN, so
+ * It is found out when a row is looked up in vain, and then one with a greater
+ * key, too. A collection without entries has the lowest limit. New rows are KNOWN, so
  * they do not change it. Whatever else could make it wrong voids all limits of the
  * table, or of all tables:
  *
@@ -151,7 +151,7 @@ rama_limit_learn(RamaLimit *limit, const RamaBufferedRow *row, TupleTableSlot *s
 
 	if (limit == NULL || last < 0 || !buffer->byval[last] || !is_void(buffer, limit))
 		return;
-	if (rama_row_find_above(buffer->table, buffer->heap, buffer->index, row->values,
+	if (rama_row_maybe_above(buffer->table, buffer->heap, buffer->index, row->values,
 							SnapshotSelf, slot))
 		set_limit(limit, RAMA_LIMIT_NONE, (Datum) 0);
 	else
