@@ -97,6 +97,14 @@ CALL batch($$
 	END$$);
 SELECT url, at, n FROM times_at WHERE url = 'e' OR url = 'b' AND at >= 55 ORDER BY url, at;
 
+-- Behind many rows that are gone nobody looks for a greater key.
+CALL batch($$PERFORM rama.add('times', 'g', k, 1) FROM generate_series(1, 300) k$$);
+CALL forget();
+CALL batch($$PERFORM rama.remove('times', 'g', k) FROM generate_series(51, 299) k$$);
+CALL forget();
+CALL batch($$PERFORM rama.count('times', 'g'), rama.add('times', 'g', k, 1) FROM generate_series(60, 300, 10) k$$);
+SELECT n, count(*), max(at) FROM times_at WHERE url = 'g' GROUP BY n ORDER BY n;
+
 -- Elements of a vector that move take what is below them along.
 CALL batch($$PERFORM rama.push('logs', '{"name": "a"}'), rama.push('logs', '{"name": "b", "log": {"10": 1, "20": 1}}'),
 	rama.push('logs', '{"name": "c", "log": {"30": 1}}'), rama.push('logs', '{"name": "d"}')$$);

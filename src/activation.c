@@ -159,11 +159,20 @@ has_objects(void)
  * PState or topology is about to be made.
  *
  * A restored database has such objects, and stays inactive. Called before
- * the new object's catalog row is written.
+ * the new object's catalog row is written. Keeps out, to the end of the
+ * transaction, who takes the activation away, with the last object that it sees.
  */
 void
 rama_activate_if_first(void)
 {
+	Oid			activation = rama_catalog_relid("activation");
+
+	LockRelationOid(activation, RowExclusiveLock);
+	if (rama_is_active() || has_objects())
+		return;
+	/* Of two that are the first, each would wait for the other's. */
+	UnlockRelationOid(activation, RowExclusiveLock);
+	rama_lock_activation();
 	if (!rama_is_active() && !has_objects())
 		rama_stamp_activation();
 }
@@ -176,6 +185,9 @@ rama_activate_if_first(void)
 void
 rama_deactivate_if_last(void)
 {
+	if (has_objects())
+		return;
+	rama_lock_activation();		/* waits for who makes one */
 	if (!has_objects())
 		rama_clear_activation();
 }

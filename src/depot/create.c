@@ -317,6 +317,21 @@ rama_depot_get(Oid relid, RamaDepot *depot)
 }
 
 /*
+ * rama_depot_find() -- The same, but false if there is no such relation: a view
+ * names depots that its snapshot sees, and that may have been dropped since.
+ */
+bool
+rama_depot_find(Oid relid, RamaDepot *depot)
+{
+	if (rama_depot_lookup(relid, depot))
+		return true;
+	if (get_rel_relkind(relid) == '\0')
+		return false;
+	rama_depot_get(relid, depot);
+	return true;
+}
+
+/*
  * rama_depot_of_sequence() -- The depot whose offsets the sequence gives, or
  * InvalidOid.
  */

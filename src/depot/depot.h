@@ -83,6 +83,7 @@ typedef struct RamaSettled RamaSettled;
 /* create.c */
 extern bool rama_depot_lookup(Oid relid, RamaDepot *depot);
 extern void rama_depot_get(Oid relid, RamaDepot *depot);
+extern bool rama_depot_find(Oid relid, RamaDepot *depot);
 extern void rama_depot_adopt(Oid relid);
 extern Oid	rama_depot_of_sequence(Oid sequence);
 extern bool rama_is_managed_column(const char *name);

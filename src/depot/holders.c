@@ -145,8 +145,9 @@ rama_depot_holders(PG_FUNCTION_ARGS)
 	RamaHolder *holders;
 	int			n;
 
-	rama_depot_get(PG_GETARG_OID(0), &depot);
 	InitMaterializedSRF(fcinfo, 0);
+	if (!rama_depot_find(PG_GETARG_OID(0), &depot))
+		return (Datum) 0;
 	n = rama_sequence_holders(depot.sequence, &holders);
 	for (int i = 0; i < n; i++)
 	{

@@ -16,6 +16,7 @@
 #include "commands/sequence.h"
 #include "fmgr.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -27,9 +28,11 @@ PG_FUNCTION_INFO_V1(rama_last_offset);
  * rama_sequence_horizon() -- The last offset drawn from a depot's sequence,
  * by anybody, finished or not.
  *
- * Read from the page under AccessShareLock, which is kept to the end of the
- * transaction: the lock of nextval or pg_sequence_last_value would make the
- * reader look like an appender.
+ * Read from the page under AccessShareLock: the lock of nextval or
+ * pg_sequence_last_value would make the reader look like an appender. It is given
+ * back, unless the caller has it, too: who kept the sequence's lock and came back
+ * for the depot's would meet a DROP, which takes them in the other order. The
+ * caller has the depot locked, so that the sequence stays.
  */
 int64
 rama_sequence_horizon(Oid sequence)
@@ -51,7 +54,7 @@ rama_sequence_horizon(Oid sequence)
 									((HeapTupleHeader) PageGetItem(page, item))->t_hoff);
 	horizon = data->is_called ? data->last_value : data->last_value - 1;
 	UnlockReleaseBuffer(buffer);
-	relation_close(rel, NoLock);
+	relation_close(rel, AccessShareLock);
 	return horizon;
 }
 
@@ -82,20 +85,28 @@ rama_last_event(Relation depotrel)
 }
 
 /*
- * rama_last_offset() -- rama.last_offset(depot): the last offset drawn, or
- * NULL without SELECT privilege on the depot.
+ * rama_last_offset() -- rama.last_offset(depot): the last offset drawn; NULL
+ * without SELECT privilege on the depot, and for one that has been dropped.
  *
- * Error: 42704 (not a depot).
+ * Error: 42704 (not a depot). Keeps no lock.
  */
 Datum
 rama_last_offset(PG_FUNCTION_ARGS)
 {
+	Oid			relid = PG_GETARG_OID(0);
 	RamaDepot	depot;
+	bool		allowed;
+	int64		last = RAMA_NO_OFFSET;
 
-	rama_depot_get(PG_GETARG_OID(0), &depot);
-	if (pg_class_aclcheck(depot.relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+	LockRelationOid(relid, AccessShareLock);
+	allowed = rama_depot_find(relid, &depot) &&
+		pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+	if (allowed)
+		last = rama_sequence_horizon(depot.sequence);
+	UnlockRelationOid(relid, AccessShareLock);
+	if (!allowed)
 		PG_RETURN_NULL();
-	PG_RETURN_INT64(rama_sequence_horizon(depot.sequence));
+	PG_RETURN_INT64(last);
 }
 
 /*

@@ -20,11 +20,13 @@
 #include "commands/sequence.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/xid8.h"
 #include "worker/worker.h"
 
@@ -163,6 +165,36 @@ check_insert_privilege(Oid depot, Oid role)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(depot));
 }
 
+static void
+find_depot(Draws *draws)
+{
+	/* An invalidation while we look counts: it sets valid back. */
+	draws->valid = true;
+	draws->depot = rama_depot_of_sequence(draws->sequence);
+	if (OidIsValid(draws->depot))
+		return;
+	draws->valid = false;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("\"%s\" is not the sequence of a depot",
+					rama_relation_name(draws->sequence))));
+}
+
+/*
+ * Whoever has the sequence's lock has the depot's, to the end of the top-level
+ * transaction: a DROP, which takes them in this order, would be stuck between a
+ * draw and the INSERT that follows, be it after a savepoint.
+ */
+static void
+lock_depot(Oid depot)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	LockRelationOid(depot, RowExclusiveLock);
+	CurrentResourceOwner = owner;
+}
+
 /*
  * Make ready for draws of the current transaction and role.
  */
@@ -175,23 +207,14 @@ begin_draws(Oid sequence)
 	PreventCommandIfReadOnly("rama.next_offset()");
 	PreventCommandIfParallelMode("rama.next_offset()");
 	if (!draws->valid)
-	{
-		/* An invalidation while we look counts: it sets valid back. */
-		draws->valid = true;
-		draws->depot = rama_depot_of_sequence(sequence);
-		if (!OidIsValid(draws->depot))
-		{
-			draws->valid = false;
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("\"%s\" is not the sequence of a depot",
-							rama_relation_name(sequence))));
-		}
-	}
+		find_depot(draws);
 	check_insert_privilege(draws->depot, GetUserId());
 
 	if (draws->lxid != rama_proc_lxid(MyProc))
 	{
+		lock_depot(draws->depot);
+		if (!draws->valid)
+			find_depot(draws);	/* dropped, perhaps, while we waited */
 		draws->xid = GetTopFullTransactionId();
 		draws->nunused = 0;
 		rama_wake_at_commit(draws->depot);

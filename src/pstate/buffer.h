@@ -66,10 +66,12 @@ typedef struct RamaBufferedRow
 	uint32		dirty_at;		/* DIRTY: its place in RamaTableBuffer.dirty */
 	dlist_node	deep;			/* in the list of rows whose level is not 1, if linked */
 	struct RamaTableBuffer *buffer;
-	RamaLimit  *limits;			/* of each table right below */
 	bool	   *nulls;
-	Datum		values[FLEXIBLE_ARRAY_MEMBER];	/* the keys first */
+	Datum		values[FLEXIBLE_ARRAY_MEMBER];	/* the keys first; then nulls, and
+								 * a RamaLimit of each table right below */
 } RamaBufferedRow;
+
+#define RAMA_ROW_COLUMNS_SIZE(ncolumns) MAXALIGN((sizeof(Datum) + sizeof(bool)) * (ncolumns))
 
 /* How to hash and compare the values of a key column. */
 typedef struct RamaKeyHash

@@ -10,8 +10,8 @@
  *	  The table has no row with a key above the limit, except rows that are
  *	  KNOWN in memory.
  *
- * It is found out when a row is looked up in vain, and so is one with a greater
- * key. A collection without entries has the lowest limit. New rows are KNOWN, so
+ * It is found out when a row is looked up in vain, and then one with a greater
+ * key, too. A collection without entries has the lowest limit. New rows are KNOWN, so
  * they do not change it. Whatever else could make it wrong voids all limits of the
  * table, or of all tables:
  *
@@ -66,6 +66,13 @@ set_limit(RamaLimit *limit, RamaLimitKind kind, Datum key)
 	limit->key = key;
 }
 
+/* The limits of the collections below a row, in the order of the tables */
+static RamaLimit *
+limits_of(RamaBufferedRow *row)
+{
+	return (RamaLimit *) ((char *) row->values + RAMA_ROW_COLUMNS_SIZE(row->buffer->ncolumns));
+}
+
 /* The limit of the collection in "table" that is below this row */
 static RamaLimit *
 limit_below(RamaBufferedRow *row, RamaTable *table)
@@ -74,7 +81,7 @@ limit_below(RamaBufferedRow *row, RamaTable *table)
 
 	while (table->parent->children[i] != table)
 		i++;
-	return &row->limits[i];
+	return &limits_of(row)[i];
 }
 
 /* Has the row, as it is in memory, no entries in this table below it? */
@@ -144,7 +151,7 @@ rama_limit_learn(RamaLimit *limit, const RamaBufferedRow *row, TupleTableSlot *s
 
 	if (limit == NULL || last < 0 || !buffer->byval[last] || !is_void(buffer, limit))
 		return;
-	if (rama_row_find_above(buffer->table, buffer->heap, buffer->index, row->values,
+	if (rama_row_maybe_above(buffer->table, buffer->heap, buffer->index, row->values,
 							SnapshotSelf, slot))
 		set_limit(limit, RAMA_LIMIT_NONE, (Datum) 0);
 	else
@@ -158,5 +165,5 @@ void
 rama_limits_of_new(RamaBufferedRow *row)
 {
 	for (int i = 0; i < row->buffer->table->nchildren; i++)
-		set_limit(&row->limits[i], RAMA_LIMIT_EMPTY, (Datum) 0);
+		set_limit(&limits_of(row)[i], RAMA_LIMIT_EMPTY, (Datum) 0);
 }

@@ -463,7 +463,7 @@ make_row(RamaTableBuffer *buffer, const Datum *given)
 {
 	int			n = buffer->ncolumns;
 	Size		limits = offsetof(RamaBufferedRow, values) +
-		MAXALIGN((sizeof(Datum) + sizeof(bool)) * n);
+		RAMA_ROW_COLUMNS_SIZE(n);
 	Size		size = limits + sizeof(RamaLimit) * buffer->table->nchildren;
 	Size		space[RAMA_MAX_KEYS];
 	Datum		keys[RAMA_MAX_KEYS];
@@ -479,8 +479,7 @@ make_row(RamaTableBuffer *buffer, const Datum *given)
 	}
 	row = rama_rows_alloc(buffer, size + all_keys);
 	memset(row, 0, offsetof(RamaBufferedRow, values));
-	row->limits = (RamaLimit *) ((char *) row + limits);
-	memset(row->limits, 0, size - limits);
+	memset((char *) row + limits, 0, size - limits);
 	row->buffer = buffer;
 	row->nulls = (bool *) &row->values[n];
 	row->long_keys = all_keys > LONG_KEYS;

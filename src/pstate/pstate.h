@@ -215,9 +215,9 @@ extern bool rama_table_constrained(RamaTable *table);
 extern TupleTableSlot *rama_table_slot(RamaTable *table);
 extern bool rama_row_find(RamaTable *table, Relation heap, Relation index,
 						  const Datum *keys, Snapshot snapshot, TupleTableSlot *slot);
-extern bool rama_row_find_above(RamaTable *table, Relation heap, Relation index,
-								const Datum *keys, Snapshot snapshot,
-								TupleTableSlot *slot);
+extern bool rama_row_maybe_above(RamaTable *table, Relation heap, Relation index,
+								 const Datum *keys, Snapshot snapshot,
+								 TupleTableSlot *slot);
 extern bool rama_key_above(RamaTable *table, Datum a, Datum b);
 extern bool rama_row_fetch(RamaTable *table, const Datum *keys,
 						   Snapshot snapshot, TupleTableSlot **slot);

@@ -21,6 +21,9 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
+/* So many index entries without a visible row are too many. */
+#define MANY_GONE 100
+
 /* What reading a table needs, made at the first use; in the PState's context */
 struct RamaTableAccess
 {
@@ -164,25 +167,22 @@ scan_key(ScanKey key, RamaTableAccess *access, int i, StrategyNumber strategy, D
 	key->sk_argument = value;
 }
 
-/* By the index: with this strategy for the last key, equal in those before. */
-static bool
-find_by_index(RamaTable *table, Relation heap, Relation index, const Datum *keys,
-			  StrategyNumber strategy, Snapshot snapshot, TupleTableSlot *slot)
+/* A scan of the rows with these keys, of which the last is met with a strategy. */
+static IndexScanDesc
+begin_index_scan(RamaTable *table, Relation heap, Relation index, const Datum *keys,
+				 StrategyNumber strategy, Snapshot snapshot)
 {
 	RamaTableAccess *access = get_access(table);
 	int			last = table->nkeys - 1;
 	ScanKeyData skeys[RAMA_MAX_KEYS];
 	IndexScanDesc scan;
-	bool		found;
 
 	for (int i = 0; i < last; i++)
 		scan_key(&skeys[i], access, i, BTEqualStrategyNumber, keys[i]);
 	scan_key(&skeys[last], access, last, strategy, keys[last]);
 	scan = index_beginscan_compat(heap, index, snapshot, table->nkeys);
 	index_rescan(scan, skeys, table->nkeys, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	index_endscan(scan);
-	return found;
+	return scan;
 }
 
 /*
@@ -195,26 +195,44 @@ bool
 rama_row_find(RamaTable *table, Relation heap, Relation index, const Datum *keys,
 			  Snapshot snapshot, TupleTableSlot *slot)
 {
-	TableScanDesc heapscan;
 	bool		found;
 
 	if (index)
-		return find_by_index(table, heap, index, keys, BTEqualStrategyNumber, snapshot, slot);
-	heapscan = table_beginscan(heap, snapshot, 0, NULL);
-	found = table_scan_getnextslot(heapscan, ForwardScanDirection, slot);
-	table_endscan(heapscan);
+	{
+		IndexScanDesc scan = begin_index_scan(table, heap, index, keys,
+											  BTEqualStrategyNumber, snapshot);
+
+		found = index_getnext_slot(scan, ForwardScanDirection, slot);
+		index_endscan(scan);
+	}
+	else
+	{
+		TableScanDesc scan = table_beginscan(heap, snapshot, 0, NULL);
+
+		found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+		table_endscan(scan);
+	}
 	return found;
 }
 
 /*
- * rama_row_find_above() -- Find a row with these keys but for the last, which is
- * greater. Otherwise as rama_row_find().
+ * rama_row_maybe_above() -- Is there a row with these keys but for the last, which
+ * is greater? As rama_row_find(), but true also where that would take long:
+ * behind many rows that are gone.
  */
 bool
-rama_row_find_above(RamaTable *table, Relation heap, Relation index, const Datum *keys,
-					Snapshot snapshot, TupleTableSlot *slot)
+rama_row_maybe_above(RamaTable *table, Relation heap, Relation index, const Datum *keys,
+					 Snapshot snapshot, TupleTableSlot *slot)
 {
-	return find_by_index(table, heap, index, keys, BTGreaterStrategyNumber, snapshot, slot);
+	IndexScanDesc scan = begin_index_scan(table, heap, index, keys,
+										  BTGreaterStrategyNumber, snapshot);
+	int			gone = 0;
+	bool		found = false;
+
+	while (!found && index_getnext_tid(scan, ForwardScanDirection) != NULL)
+		found = index_fetch_heap(scan, slot) || ++gone == MANY_GONE;
+	index_endscan(scan);
+	return found;
 }
 
 /*

@@ -49,12 +49,12 @@ Errors: 42704 not a depot, 22023 not an object, 42703 unknown key, 428C9 managed
 CREATE FUNCTION rama.last_offset(depot regclass) RETURNS bigint
 AS 'MODULE_PATHNAME', 'rama_last_offset' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION rama.last_offset(regclass) IS
-'The last offset drawn in a depot, by a transaction finished or not; NULL without SELECT privilege. Error: 42704 not a depot.';
+'The last offset drawn in a depot, by a transaction finished or not; NULL without SELECT privilege, and for a depot that has been dropped. Error: 42704 not a depot.';
 
 CREATE FUNCTION rama.depot_holders(depot regclass, OUT pid int, OUT xid xid8) RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'rama_depot_holders' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION rama.depot_holders(regclass) IS
-'Transactions that may have appended to a depot and are not over; pid is NULL for prepared ones. See rama.pending(). Error: 42704 not a depot.';
+'Transactions that may have appended to a depot and are not over; pid is NULL for prepared ones. None for a depot that has been dropped. See rama.pending(). Error: 42704 not a depot.';
 
 CREATE FUNCTION rama.pending(depot regclass, OUT pid int, OUT xid xid8, OUT age interval, OUT gid text)
 RETURNS SETOF record LANGUAGE sql STRICT VOLATILE PARALLEL RESTRICTED

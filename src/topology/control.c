@@ -22,6 +22,21 @@ PG_FUNCTION_INFO_V1(rama_drop_topology);
 PG_FUNCTION_INFO_V1(rama_guard_topology);
 
 /*
+ * rama_topology_begin_change() -- Lock a topology whose definition is to be
+ * changed, to the end of the transaction; waits for a running batch.
+ *
+ * Errors: 42501 (not the owner), 42704 (dropped, maybe while this waited).
+ */
+void
+rama_topology_begin_change(Oid relid)
+{
+	rama_check_topology_owner(relid);
+	LockRelationOid(relid, RowExclusiveLock);
+	rama_topology_lock(relid);
+	rama_check_topology_owner(relid);
+}
+
+/*
  * Set rama.topology.paused between two batches.
  */
 static void
@@ -31,8 +46,7 @@ set_paused(Oid topology, bool paused)
 	Datum		value = BoolGetDatum(paused);
 	bool		isnull = false;
 
-	rama_check_topology_owner(topology);
-	rama_topology_lock(topology);
+	rama_topology_begin_change(topology);
 	rama_catalog_update("topology", topology, 1, &attno, &value, &isnull);
 	rama_catalog_changed(topology);
 }

@@ -175,7 +175,7 @@ rama_add_source(PG_FUNCTION_ARGS)
 	topology = PG_GETARG_OID(0);
 	rama_check_topology_owner(topology);
 	rama_refuse_own_batch(topology, "rama.add_source()");
-	rama_topology_lock(topology);
+	rama_topology_begin_change(topology);
 	source = (SourceDefinition)
 	{
 		PG_GETARG_OID(1), text_arg(fcinfo, 2), text_arg(fcinfo, 3), oid_arg(fcinfo, 4),

@@ -134,6 +134,7 @@ extern bool rama_topology_add_write(Oid relid, Oid pstate);
 
 /* progress.c */
 extern void rama_topology_lock(Oid relid);
+extern void rama_topology_begin_change(Oid relid);
 extern bool rama_topology_try_lock(Oid relid);
 extern void rama_state_read(Oid relid, RamaTopologyState *state);
 extern void rama_state_insert(Oid relid, const RamaTopologyState *state);

@@ -28,6 +28,34 @@ typedef struct Target
 PG_FUNCTION_INFO_V1(rama_wait);
 
 /*
+ * A depot, opened in AccessShareLock. Who waits holds no lock while asleep: what
+ * it waits for can be dropped, which it then finds out.
+ */
+static Relation
+open_depot(Oid relid, RamaDepot *depot)
+{
+	Relation	rel = try_table_open(relid, AccessShareLock);
+
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the topology has been dropped")));
+	rama_depot_get(relid, depot);
+	return rel;
+}
+
+static int64
+last_offset(Oid relid)
+{
+	RamaDepot	depot;
+	Relation	rel = open_depot(relid, &depot);
+	int64		last = rama_sequence_horizon(depot.sequence);
+
+	table_close(rel, AccessShareLock);
+	return last;
+}
+
+/*
  * The sources that count: those of the depot, or all of them. up_to without
  * a depot is for topologies with one source.
  */
@@ -45,8 +73,6 @@ make_targets(RamaTopology *topology, bool has_up_to, int64 up_to, Oid depot)
 				 errhint("Say with \"depot\" which one \"up_to\" is an offset of.")));
 	for (int i = 0; i < topology->nsources; i++)
 	{
-		RamaDepot	info;
-
 		if (OidIsValid(depot) && topology->sources[i].depot != depot)
 			continue;
 		found = true;
@@ -56,10 +82,9 @@ make_targets(RamaTopology *topology, bool has_up_to, int64 up_to, Oid depot)
 					 errmsg("cannot wait for events that this transaction has appended"),
 					 errdetail("Topologies process events after their transaction has committed."),
 					 errhint("Commit first, then call rama.wait().")));
-		rama_depot_get(topology->sources[i].depot, &info);
 		targets[i].wanted = true;
 		targets[i].exact = has_up_to;
-		targets[i].offset = has_up_to ? up_to : rama_sequence_horizon(info.sequence);
+		targets[i].offset = has_up_to ? up_to : last_offset(topology->sources[i].depot);
 	}
 	if (!found && OidIsValid(depot))
 		ereport(ERROR,
@@ -73,11 +98,10 @@ static bool
 reached_target(Oid relid, const RamaProgress *progress, const Target *target,
 			   Snapshot snapshot)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
 	RamaDepot	depot;
+	Relation	rel = open_depot(relid, &depot);
 	bool		result;
 
-	rama_depot_get(relid, &depot);
 	result = target->exact ?
 		rama_progress_reached(&depot, rel, progress, target->offset) :
 		rama_progress_covers(&depot, rel, progress, target->offset, snapshot);

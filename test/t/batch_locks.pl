@@ -9,7 +9,7 @@ use Test::More;
 use lib "$ENV{RAMA_SRC}/test/t";
 use Rama;
 
-my $node = rama_node('batch_locks');
+my $node = rama_node('batch_locks', conf => 'pg_rama.workers = 1');
 
 # A topology whose handler stands still at the event 0 while the gate is closed.
 sub create_gated
@@ -116,6 +116,7 @@ beside_batch('rama.add_source', q{SELECT rama.add_source('gated.t', 'gated.d2', 
 beside_batch('rama.create_topology of another PState', q{
 SELECT rama.create_topology('gated.t2', 'stream', 'gated.d2',
 	sql => $$SELECT rama.add('q', v, 1) FROM batch$$, writes => '{gated.q}')}, 0);
+beside_batch('rama.deactivate', 'SELECT rama.deactivate()', 1, after => 'SELECT rama.activate()');
 beside_batch('CREATE OR REPLACE of the handler', q{
 CREATE OR REPLACE FUNCTION gated.handle(e gated.d) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -150,6 +151,33 @@ foreach my $vacuum ([ 'VACUUM gated.d', 0 ], [ 'VACUUM gated.p', 0 ], [ 'VACUUM 
 INSERT INTO gated.d VALUES (1), (2);
 SELECT rama.wait('gated.t', timeout => '30s');
 SELECT rama.get('gated.p')}), qq{t\n{"0": 2, "1": 2, "2": 2}}, "$command: each event was processed once");
+}
+
+# DDL that stays open on what one topology uses does not hold up another one,
+# though one worker runs both.
+foreach my $locked (qw(gated.t gated.d gated.p))
+{
+	create_gated();
+	$node->safe_psql('postgres', q{
+SELECT rama.create_topology('gated.t2', 'stream', 'gated.d2',
+	sql => 'SELECT rama.add($$q$$, v, 1) FROM batch', writes => '{gated.q}')});
+	my $session = start_sql($node, 'postgres', qq{
+SET application_name = 'gate';
+BEGIN;
+LOCK TABLE $locked;
+SELECT pg_sleep(600)});
+	eventually($node, 'postgres', qq{
+SELECT count(*) = 1 FROM pg_locks WHERE relation = '$locked'::regclass AND mode = 'AccessExclusiveLock' AND granted});
+	$locked eq 'gated.d' or $node->safe_psql('postgres', 'INSERT INTO gated.d VALUES (0), (1), (2)');
+	is($node->safe_psql('postgres', q{
+INSERT INTO gated.d2 VALUES (1), (2);
+SELECT rama.wait('gated.t2', timeout => '30s');
+SELECT rama.get('gated.q')}), qq{t\n{"1": 1, "2": 1}}, "another topology goes on beside DDL on $locked");
+	open_gate($session);
+	$locked ne 'gated.d' or $node->safe_psql('postgres', 'INSERT INTO gated.d VALUES (0), (1), (2)');
+	is($node->safe_psql('postgres', q{
+SELECT rama.wait('gated.t', timeout => '30s');
+SELECT rama.get('gated.p')}), qq{t\n{"0": 2, "1": 2, "2": 2}}, "and this one after it");
 }
 
 # Two waiters for what one batch does, and writers that are no batch

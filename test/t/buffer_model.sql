@@ -345,7 +345,7 @@ BEGIN
 			coalesce(pg_get_expr(indpred, indrelid), 'true') AS pred
 		FROM pg_index JOIN pg_class c ON c.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
 			JOIN pg_am am ON am.oid = c.relam
-		WHERE c.relnamespace = current_schema()::regnamespace AND t.relkind = 'r'
+		WHERE c.relnamespace = current_schema()::regnamespace AND t.relkind = 'r' AND indisvalid
 			AND (EXISTS (SELECT FROM rama.pstates p WHERE p.pstate = t.oid) OR EXISTS (SELECT FROM rama.pstate_child p WHERE p.child = t.oid))
 	LOOP
 		PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'off', true), set_config('enable_bitmapscan', 'off', true);

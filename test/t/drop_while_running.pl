@@ -69,6 +69,27 @@ END \$\$} ],
 	return;
 }
 
+# Waits for topologies and looks at them, until something is gone.
+sub look_forever
+{
+	my ($dbname, $schema) = @_;
+	my ($out, $err) = ('', '');
+
+	push @appenders, IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr($dbname), '-c', qq{
+DO \$\$
+BEGIN
+	LOOP
+		PERFORM rama.wait('$schema.streaming', timeout => '5ms');
+		PERFORM rama.wait('$schema.napping', timeout => '5ms');
+		PERFORM * FROM rama.status, rama.depots;
+		COMMIT;
+	END LOOP;
+END \$\$} ],
+		'>', \$out, '2>', \$err);
+	return;
+}
+
 # Sends a handler to sleep, and returns when it does.
 sub begin_nap
 {
@@ -127,6 +148,7 @@ foreach my $drop (
 
 	create_module('objects', $schema);
 	append_forever('objects', $schema);
+	look_forever('objects', $schema);
 	begin_nap('objects', $schema);
 	dropped('objects', sprintf($drop, $schema));
 	$node->safe_psql('objects', "DROP SCHEMA IF EXISTS $schema CASCADE");
@@ -163,6 +185,7 @@ sqlstate_is($node, 'objects', 'DROP EXTENSION pg_rama', '2BP01', 'DROP EXTENSION
 
 # The extension: the user's data stay, as plain tables.
 append_forever('objects', 'r');
+look_forever('objects', 'r');
 begin_nap('objects', 'r');
 dropped('objects', 'DROP EXTENSION pg_rama CASCADE');
 cmp_ok($node->safe_psql('objects', 'SELECT count(*) FROM r.events'), '>', 0, 'the events stay');
