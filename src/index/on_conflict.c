@@ -55,7 +55,7 @@ check_target(Oid relid)
 			 errdetail("Unique index \"%s\" uses access method \"pstate\"; before version 18, PostgreSQL supports ON CONFLICT with btree only.",
 					   index),
 			 rama_is_pstate(relid) ?
-			 errhint("Use MERGE, rama.put() or rama.add(), or create the PState with pg_rama.index_method set to \"btree\".") :
+			 errhint("Use rama.put() or rama.add().") :
 			 errhint("Use MERGE, or make the index with btree.")));
 }
 

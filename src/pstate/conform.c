@@ -182,8 +182,7 @@ check_references(Oid relid)
 		Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
 
 		if (con->contype == CONSTRAINT_FOREIGN && OidIsValid(rama_pstate_root_of(con->confrelid)))
-			refuse(con->confrelid, "a foreign key is",
-				   "A PState's rows come and go without a look at who refers to them.");
+			rama_refuse_foreign_key_to(con->confrelid);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -222,7 +221,7 @@ check_constraints(RamaTable *table)
 		Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
 
 		if (con->contype == CONSTRAINT_FOREIGN)
-			refuse(table->relid, "foreign keys are", NULL);
+			rama_refuse_foreign_key_of(table->relid);
 		if (con->contype == CONSTRAINT_PRIMARY || con->contype == CONSTRAINT_UNIQUE)
 			refuse(table->relid, "unique and exclusion constraints are",
 				   "The keys of a PState are unique; plain indexes may be added.");

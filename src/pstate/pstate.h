@@ -193,6 +193,11 @@ extern RamaPState *rama_pstate_bind(Oid relid);
 extern char *rama_type_format(Oid type, int32 typmod);
 extern char *rama_schema_format(RamaSchema *schema);
 
+/* foreign.c */
+extern void rama_refuse_foreign_keys(Node *parsetree);
+extern void rama_refuse_foreign_key_of(Oid relid);
+extern void rama_refuse_foreign_key_to(Oid relid);
+
 /* key_index.c */
 extern char *rama_key_index_definition(RamaTable *table, const char *name);
 extern Oid	rama_key_index(RamaTable *table);
