@@ -34,14 +34,16 @@ BEGIN
 	PERFORM set_config('max_parallel_workers_per_gather', '0', true);
 END $$;
 
--- The rows of a query, in their order or in one of their own.
+-- The rows of a query: in their order, or how many there are, and a sum that
+-- tells which.
 CREATE FUNCTION oracle.rows(query text, plan text, ordered boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	result text;
 BEGIN
 	PERFORM oracle.set_plan(plan);
-	EXECUTE format('SELECT string_agg(q::text, E''\n'' %s) FROM (%s) q',
-		CASE WHEN ordered THEN '' ELSE 'ORDER BY q::text COLLATE "C"' END, query) INTO result;
+	EXECUTE format('SELECT %s FROM (%s) q',
+		CASE WHEN ordered THEN 'string_agg(q::text, E''\n'')'
+			ELSE 'count(*) || '' '' || sum(hashtextextended(q::text, 0))' END, query) INTO result;
 	RETURN coalesce(result, '');
 EXCEPTION WHEN OTHERS THEN
 	RETURN 'ERROR ' || SQLSTATE || ': ' || SQLERRM;
