@@ -14,7 +14,7 @@ use lib "$ENV{RAMA_SRC}/test/t";
 use Rama;
 
 my $seed = $ENV{RAMA_SEED} || int(time) % 1_000_000;
-my $schemas = $ARGV[0] // (soak() ? 150 : 7);
+my $schemas = $ARGV[0] // (soak() ? 150 : 10);
 my $rounds = 9;
 my $queries_of_round = 22;
 
