@@ -36,11 +36,11 @@ SET ROLE index_check_owner;
 SELECT rama.check_index(oid) FROM pg_class WHERE relname LIKE 'rows\_%' AND relname <> 'rows_btree';
 
 -- Rows that are compressed in the table
-CREATE TABLE long (id int, note text);
-INSERT INTO long SELECT i, repeat('note', 400) FROM generate_series(1, 10) i;
+CREATE TABLE long (id int, note text, more text DEFAULT repeat('more', 300));
+INSERT INTO long (id, note) SELECT i, repeat('note', 400) FROM generate_series(1, 10) i;
 UPDATE long SET note = note || repeat('x', 200) WHERE id < 3;
 CREATE INDEX long_id ON long USING pstate (id) INCLUDE (note);
-INSERT INTO long SELECT i, repeat('note', 400) FROM generate_series(1, 10) i;
+INSERT INTO long (id, note) SELECT i, repeat('note', 400) FROM generate_series(1, 10) i;
 SELECT rama.check_index('long_id');
 
 -- Others' and other things

@@ -211,13 +211,28 @@ insert_run(Batch *batch, int first)
 static int
 covered_end(Batch *batch, Page page, int first)
 {
-	int			end = first + 1;
+	int			covered = first;
+	int			end = batch->n;
+	int			step = 1;
 
 	if (ps_page_high_is_infinite(page))
-		return batch->n;
-	while (end < batch->n &&
-		   ps_page_compare_high(page, batch->entries[end].string) < 0)
-		end++;
+		return end;
+	while (covered + step < end &&
+		   ps_page_compare_high(page, batch->entries[covered + step].string) < 0)
+	{
+		covered += step;
+		step *= 2;
+	}
+	end = Min(covered + step, end);
+	while (covered + 1 < end)
+	{
+		int			middle = covered + (end - covered) / 2;
+
+		if (ps_page_compare_high(page, batch->entries[middle].string) < 0)
+			covered = middle;
+		else
+			end = middle;
+	}
 	return end;
 }
 
@@ -231,6 +246,7 @@ add_entries(Run *run, Buffer leaf)
 	Page		page = run->page;
 	int			prefix = PsPageOpaque(page)->prefix;
 	int			free = ps_page_free(page);
+	OffsetNumber offset = InvalidOffsetNumber;
 	PsWrite		write;
 	StringInfo	ops = NULL;
 
@@ -238,11 +254,12 @@ add_entries(Run *run, Buffer leaf)
 	for (run->next = run->first; run->next < run->end; run->next++)
 	{
 		BatchEntry *entry = &run->batch->entries[run->next];
-		OffsetNumber offset = ps_page_find(page, entry->string);
 		PsString	suffix = {entry->string.data + prefix,
 		entry->string.len - prefix};
 		int			size = sizeof(ItemIdData) + suffix.len;
 
+		offset = run->next == run->first ? ps_page_find(page, entry->string) :
+			ps_page_find_from(page, offset, entry->string);
 		if (entry->must_check && !is_alone(run, entry, offset))
 			break;
 		if (free < size)

@@ -297,6 +297,7 @@ extern int	ps_page_compare_high(Page page, PsString key);	/* key against high */
 extern void ps_page_high(Page page, StringInfo high);		/* replaces; not for infinite */
 extern bool ps_page_covers(Page page, PsString key, PsSide side);
 extern OffsetNumber ps_page_find(Page page, PsString key);
+extern OffsetNumber ps_page_find_from(Page page, OffsetNumber first, PsString key);
 extern OffsetNumber ps_page_find_child(Page page, PsString key, PsSide side);
 extern BlockNumber ps_page_child(Page page, OffsetNumber offset);
 extern PsString ps_page_suffix(Page page, OffsetNumber offset);

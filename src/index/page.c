@@ -289,6 +289,42 @@ ps_page_find(Page page, PsString key)
 }
 
 /*
+ * ps_page_find_from() -- The same for a key that the page covers, or that is
+ * its high fence, from an offset on, which may well be near: entries before
+ * it are less than the key.
+ */
+OffsetNumber
+ps_page_find_from(Page page, OffsetNumber first, PsString key)
+{
+	OffsetNumber end = PsPageEnd(page);
+	int			step = 1;
+
+	key = skip(key, PsPageOpaque(page)->prefix);
+	while (first < end)
+	{
+		OffsetNumber at = Min(first + step - 1, end - 1);
+
+		if (ps_compare(ps_page_suffix(page, at), key) >= 0)
+		{
+			end = at;
+			break;
+		}
+		first = at + 1;
+		step *= 2;
+	}
+	while (first < end)
+	{
+		OffsetNumber middle = first + (end - first) / 2;
+
+		if (ps_compare(ps_page_suffix(page, middle), key) < 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+/*
  * ps_page_find_child() -- The downlink of an inner page to follow for a key
  * that the page covers on that side.
  *

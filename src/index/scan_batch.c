@@ -21,7 +21,6 @@ static bool ps_read_ranges(IndexScanDesc scan, Page page, PsString key, bool for
 static bool ps_clip(PsScan *so, Page page, bool forward,
 					OffsetNumber *first, OffsetNumber *end);
 static int	ps_compare_end(Page page, PsString key, bool forward, PsString string);
-static OffsetNumber ps_find_from(Page page, OffsetNumber first, PsString key);
 static void ps_collect(IndexScanDesc scan, Page page, OffsetNumber first, OffsetNumber end);
 static void ps_collect_entry(IndexScanDesc scan, PsString prefix, PsString suffix,
 							 OffsetNumber offset);
@@ -256,7 +255,7 @@ ps_read_ranges(IndexScanDesc scan, Page page, PsString key, bool forward)
 		bool		nothing;
 
 		if (order < 0)
-			end = ps_find_from(page, first, high);
+			end = ps_page_find_from(page, first, high);
 		else
 			end = forward ? PsPageEnd(page) : ps_page_find(page, key);
 		nothing = first >= end;
@@ -279,7 +278,7 @@ ps_read_ranges(IndexScanDesc scan, Page page, PsString key, bool forward)
 			return false;
 		if (ps_compare_end(page, key, forward, ps_string(&so->low)) >= 0)
 			return true;
-		first = ps_find_from(page, end, ps_string(&so->low));
+		first = ps_page_find_from(page, end, ps_string(&so->low));
 	}
 }
 
@@ -323,46 +322,6 @@ ps_compare_end(Page page, PsString key, bool forward, PsString string)
 	if (ps_page_high_is_infinite(page))
 		return string.data == NULL ? 0 : -1;
 	return string.data == NULL ? 1 : ps_page_compare_high(page, string);
-}
-
-/*
- * The first entry >= key, which is between the page's fences, from an offset
- * on that may well be near.
- */
-static OffsetNumber
-ps_find_from(Page page, OffsetNumber first, PsString key)
-{
-	int			prefix = PsPageOpaque(page)->prefix;
-	OffsetNumber end = PsPageEnd(page);
-	int			step = 1;
-
-	Assert(key.len >= prefix);
-	key.data += prefix;
-	key.len -= prefix;
-
-	/* Entries before "first" are less; the one at "end" is not. */
-	while (first < end)
-	{
-		OffsetNumber at = Min(first + step - 1, end - 1);
-
-		if (ps_compare(ps_page_suffix(page, at), key) >= 0)
-		{
-			end = at;
-			break;
-		}
-		first = at + 1;
-		step *= 2;
-	}
-	while (first < end)
-	{
-		OffsetNumber middle = first + (end - first) / 2;
-
-		if (ps_compare(ps_page_suffix(page, middle), key) < 0)
-			first = middle + 1;
-		else
-			end = middle;
-	}
-	return first;
 }
 
 /* Adds the entries from first up to end, if they pass the filters. */

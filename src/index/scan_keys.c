@@ -285,7 +285,6 @@ ps_encode_argument(IndexScanDesc scan, int column, Oid type, Datum value)
 	argument.slice.len = so->keys.len - argument.slice.at;
 	argument.above = encoder.above;
 	argument.outside = encoder.outside;
-	so->info = ps_index(index);	/* the encode function may have read catalogs */
 	return argument;
 }
 

@@ -37,7 +37,7 @@ typedef struct Choice
 	OffsetNumber first;
 	bool		arrival_left;
 	int			cost;			/* how far from balanced, beyond the slack */
-	int			length;			/* of the separator */
+	int			length;			/* of the separator; 0: not known yet */
 	int			imbalance;
 } Choice;
 
@@ -204,11 +204,17 @@ consider(const Choices *choices, OffsetNumber first, bool arrival_left,
 	};
 
 	choice.cost = Max(choice.imbalance - SLACK, 0);
-	if (best->first != InvalidOffsetNumber && choice.cost > best->cost)
+	if (best->first == InvalidOffsetNumber || choice.cost < best->cost)
+	{
+		*best = choice;
+		return;
+	}
+	if (choice.cost > best->cost)
 		return;
 	choice.length = separator_length(choices, first, arrival_left);
-	if (best->first == InvalidOffsetNumber || choice.cost < best->cost ||
-		choice.length < best->length ||
+	if (best->length == 0)
+		best->length = separator_length(choices, best->first, best->arrival_left);
+	if (choice.length < best->length ||
 		(choice.length == best->length && choice.imbalance < best->imbalance))
 		*best = choice;
 }

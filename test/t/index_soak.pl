@@ -62,7 +62,7 @@ $node->safe_psql('postgres', q{
 CREATE TABLE soak (id int, k text COLLATE "C", n int, pad text);
 INSERT INTO soak SELECT i, 'group ' || i / 100 % 40 || '/' || i, i % 7, 'x' FROM generate_series(1, 20000, 2) i;
 CREATE UNIQUE INDEX soak_id ON soak USING pstate (id);
-CREATE INDEX soak_k ON soak USING pstate (k text_c_ops, n DESC) INCLUDE (pad);
+CREATE INDEX soak_k ON soak USING pstate (k rama.text_c_ops, n DESC) INCLUDE (pad);
 CREATE INDEX soak_n ON soak USING pstate (n NULLS FIRST);
 CREATE INDEX soak_even ON soak USING pstate (id DESC) WHERE id % 2 = 0;
 
@@ -144,10 +144,10 @@ BEGIN
 	OPEN c SCROLL FOR SELECT id FROM soak WHERE id BETWEEN lo AND lo + 2000 ORDER BY id;
 	FOR i IN 1..steps LOOP
 		IF random() < 0.6 THEN
-			FETCH FORWARD 1 FROM c INTO got;
+			FETCH NEXT FROM c INTO got;
 			at := least(at + 1, cardinality(rows) + 1);
 		ELSE
-			FETCH BACKWARD 1 FROM c INTO got;
+			FETCH PRIOR FROM c INTO got;
 			at := greatest(at - 1, 0);
 		END IF;
 		IF got IS DISTINCT FROM rows[at] THEN
@@ -179,8 +179,8 @@ UPDATE soak SET pad = repeat('y', :v % 60) WHERE id = :i;
 });
 my $delete = script('delete', q{
 \set i random(1, 20000)
-\set v random(1, 400)
-DELETE FROM soak WHERE id BETWEEN :i AND :i + :v;
+\set hi :i + random(1, 400)
+DELETE FROM soak WHERE id BETWEEN :i AND :hi;
 });
 my $fill = script('fill', q{
 \set i random(1, 20000)
@@ -211,7 +211,7 @@ my $vacuum = script('vacuum', q{VACUUM soak;});
 my @running = (
 	pgbench('writers', 5, [ [ 40, $write ], [ 20, $key ], [ 30, $hot ], [ 3, $delete ], [ 6, $fill ], [ 2, $rollback ] ], '-T', $seconds),
 	pgbench('readers', 3, [ [ 2, $compare ], [ 1, $walk ] ], '-T', $seconds),
-	pgbench('vacuum', 1, [ [ 1, $vacuum ] ], '-T', $seconds));
+	pgbench('vacuum', 1, [ [ 1, $vacuum ] ], '-T', $seconds, '--rate=10'));
 my @done = map { finish($_) } @running;
 
 figure(sprintf('seed %d, %d s: %d writing transactions, %d scans compared, %d vacuums', $seed, $seconds, @done));
