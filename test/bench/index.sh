@@ -1,9 +1,9 @@
 # The access method pstate against btree, on the same tables: entries of PStates
 # (orgs with requests with 100 entries each), e-mail addresses, one bigint.
 # Lookups and insertions are timed by test/load/index_bench.c, which calls the
-# access methods as the executor does; all else is SQL. The indexes are in
-# shared buffers before they are timed. Full page images, which both write alike
-# for each page that is changed first after a checkpoint, are off. Serial builds.
+# access methods as the executor does, in CPU time; all else is SQL. Full page
+# images, which both write alike for each page that is changed first after a
+# checkpoint, are off. Serial builds.
 #
 # BENCH_INDEX_ROWS (10000000), of which a tenth are addresses; lookups and
 # insertions are of a hundredth. BENCH_INDEX_PARTS: those to run.
@@ -17,7 +17,6 @@ rama_programs index_bench.so
 sql -o /dev/null <<-SQL
 ALTER SYSTEM SET full_page_writes = off;
 SELECT pg_reload_conf();
-CREATE EXTENSION pg_prewarm;
 CREATE FUNCTION index_find(regclass, text, range boolean, max integer) RETURNS float8
 	LANGUAGE c STRICT AS '$RAMA_WORK/build/test/load/index_bench.so';
 CREATE FUNCTION index_insert_rows(regclass, text, batch integer) RETURNS float8[]
@@ -30,7 +29,7 @@ INSERT INTO requests
 CREATE TABLE emails (email text COLLATE "C");
 INSERT INTO emails
 	SELECT (ARRAY['anna', 'ben', 'carla', 'david', 'elif', 'fatima', 'george', 'hannah', 'ivan', 'julia'])[1 + i % 10] || '.'
-		|| (ARRAY['smith', 'mueller', 'garcia', 'rossi', 'kim', 'novak', 'silva'])[1 + i % 7] || substr(md5(i::text), 1, 1 + i % 5) || i % 1000 || '@'
+		|| (ARRAY['smith', 'mueller', 'garcia', 'rossi', 'kim', 'novak', 'silva'])[1 + i % 7] || substr(md5(i::text), 1, 4 + i % 4) || '@'
 		|| (ARRAY['example.com', 'mail.example.org', 'example.co.uk', 'corp.example.net'])[1 + i % 4]
 	FROM generate_series(1, $rows / 10) i;
 CREATE TABLE ids (id bigint);
@@ -82,19 +81,21 @@ if [[ $parts == *size* ]]; then
 	size_row ids '>= 1'
 fi
 
-# timed NAME TABLE CALL: what the call returns for the index <index>, and for run
-# <run>, in turns; NAME.pstate and NAME.btree. A call for one of them alone: CALL.HOW
+# timed NAME TABLE CALL [BTREE_CALL]: what the call returns for the index <index>,
+# and for run <run>, in turns; into NAME.pstate and NAME.btree. The index is read
+# first, so that its pages are known to the process.
 timed()
 {
-	local run how call
+	local run how call low="'-9223372036854775808'::bigint"
+	[ "$2" != emails ] || low="''::text"
 	for ((run = 0; run < runs; run++)); do
 		for how in pstate btree; do
 			call=$3
 			[ $how = pstate ] || call=${4:-$3}
 			call=${call//<index>/$2_$how}
 			sql -At <<-SQL
-			SELECT pg_prewarm('$2_$how') \\g /dev/null
-			SELECT ${call//<run>/$run} \\g |cat >>$RAMA_WORK/$1.$how
+			SELECT index_find('$2_$how', \$\$SELECT $low\$\$, true, 2000000000) \g /dev/null
+			SELECT ${call//<run>/$run} \g |cat >>$RAMA_WORK/$1.$how
 			SQL
 		done
 	done
@@ -134,11 +135,22 @@ if [[ $parts == *insert* ]]; then
 fi
 if [[ $parts == *batch* ]]; then
 	insert_rows 'scattered, batches of 10k' scattered_batch "$scattered + $runs" 10000 '>= 1.2' '>= 1.67'
-	# 50 more entries for each of some requests: a leaf has those of some three
-	insert_rows 'sorted batch, 50 a leaf' sorted_batch "SELECT tid, org, request, (1000 + s)::bigint AS seq
+	# 50 more entries for each of some requests: leaves have those of a few. At
+	# first leaves are as full as they were built; then as batches have left them.
+	sorted="SELECT tid, org, request, (1000 + s)::bigint AS seq
 		FROM (SELECT DISTINCT ON (md5(request || '<run>')) ctid AS tid, org, request FROM wanted_requests
-			ORDER BY md5(request || '<run>') LIMIT $inserts / 50) w, generate_series(<run> * 50, <run> * 50 + 49) s
-		ORDER BY org, request, seq" 10000 '>= 5' '>= 1.67'
+			ORDER BY md5(request || '<run>') LIMIT <n>) w, generate_series(<run> * 50, <run> * 50 + 49) s
+		ORDER BY org, request, seq"
+	sql -c 'REINDEX INDEX requests_pstate' -c 'REINDEX INDEX requests_btree'
+	insert_rows 'sorted batch, 50 a leaf, built' sorted_built "${sorted/<n>/$((inserts / 50))}" 10000 '>= 5' '>= 1.67'
+	for how in pstate btree; do
+		for run in {10..29}; do
+			call=${sorted//<run>/$run}
+			sql -o /dev/null -c "SELECT index_insert_rows('requests_$how', \$\$${call/<n>/$((requests / 10))}\$\$, $([ $how = pstate ] && echo 10000 || echo 0))"
+		done
+	done
+	sorted=${sorted//<run>/100<run>}
+	insert_rows 'sorted batch, 50 a leaf, grown' sorted_grown "${sorted/<n>/$((inserts / 50))}" 10000 '>= 5' '>= 1.67'
 fi
 
 # 1000 keys that stay, under updates of another indexed column: once, as it is long
