@@ -180,6 +180,9 @@ sub flips_are_noticed
 		map { items(substr($contents, $_ * $page_size, $page_size)) } 1 .. length($contents) / $page_size - 1
 	} grep { /^marked/ } @indexes;
 	cmp_ok($dead, '>', 0, "$name: some entries are marked dead");
+	my $deleted = grep { unpack("x$special x6 v", substr($contents{turned_1}, $_ * $page_size, $page_size)) & 1 }
+	  1 .. length($contents{turned_1}) / $page_size - 1;
+	cmp_ok($deleted, '>', 0, "$name: some pages are deleted");
 	my ($done, @missed, %noticed);
 
 	for ($done = 0; $done < $wanted; $done += @indexes)
