@@ -124,6 +124,21 @@ rama_other_versions()
 	export RAMA_UPGRADE_BINDIRS
 }
 
+# Sets RAMA_FAULT_PATH: another private copy, whose library has fault points
+# (src/faults.txt).
+rama_fault_build()
+{
+	local build=$RAMA_WORK/build-fault root=$RAMA_WORK/pg-fault lib=usr/lib/postgresql/$PG_MAJOR
+
+	cp -a "$RAMA_WORK/build" "$build"
+	cp -al "$RAMA_WORK/pg" "$root"
+	(cd "$build" && grep -rl 'fault\.h"' --include='*.c' src | sed 's/c$/o/' | xargs rm -f pg_rama.so)
+	make -s -j"$(nproc)" -C "$build" COPT=-DRAMA_FAULTS PG_CONFIG="/$lib/bin/pg_config"
+	rm "$root/$lib/lib/pg_rama.so"
+	cp "$build/pg_rama.so" "$root/$lib/lib/"
+	export RAMA_FAULT_PATH=$root/$lib
+}
+
 # Builds the client programs of test/load that are named, and libraries (.so),
 # which may be server modules.
 rama_programs()

@@ -45,11 +45,13 @@ autovacuum_naptime = 5s
 };
 }
 
-# A started server with pg_rama in database postgres.
+# A started server with pg_rama in database postgres. Options: for init, conf
+# (settings), install_path (of another installation).
 sub rama_node
 {
 	my ($name, %options) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name,
+		$options{install_path} ? (install_path => $options{install_path}) : ());
 
 	$node->init(%{ $options{init} // {} });
 	$node->append_conf('postgresql.conf', rama_conf());
