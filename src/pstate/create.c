@@ -7,12 +7,14 @@
  */
 #include "pg_rama.h"
 
+#include "access/genam.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "index/index.h"
 #include "parser/parse_type.h"
 #include "pstate/pstate.h"
 #include "storage/lmgr.h"
@@ -246,10 +248,21 @@ depend_on_types(Oid relid, RamaNode *node)
 		depend_on_types(relid, node->children[i]);
 }
 
+/* Is the index of our own access method, so that DROP EXTENSION takes it? */
+static bool
+is_of_extension(Oid index)
+{
+	Relation	rel = index_open(index, AccessShareLock);
+	bool		result = rama_index_is_pstate(rel);
+
+	index_close(rel, NoLock);
+	return result;
+}
+
 /*
  * rama_pstate_record_dependencies() -- Record that a PState's children and
- * key indexes belong to it. (Guard triggers do not: DROP EXTENSION takes them,
- * and is to leave the tables.)
+ * key indexes belong to it. (What DROP EXTENSION takes, and is to leave the
+ * tables, does not: guard triggers and indexes by pstate.)
  *
  * Called at creation, and by rama.activate() after a restore, which does not
  * bring such dependencies along, while nothing follows or is refused. May be
@@ -273,7 +286,7 @@ rama_pstate_record_dependencies(Oid relid)
 
 		if (i > 0)
 			belong_to(RelationRelationId, table->relid, relid);
-		if (OidIsValid(table->index))
+		if (OidIsValid(table->index) && !is_of_extension(table->index))
 			belong_to(RelationRelationId, table->index, table->relid);
 	}
 	depend_on_types(relid, pstate->root);

@@ -193,8 +193,8 @@ extern RamaPState *rama_pstate_bind(Oid relid);
 extern char *rama_type_format(Oid type, int32 typmod);
 extern char *rama_schema_format(RamaSchema *schema);
 
-/* foreign.c */
-extern void rama_refuse_foreign_keys(Node *parsetree);
+/* refuse.c */
+extern void rama_pstate_check_utility(Node *parsetree);
 extern void rama_refuse_foreign_key_of(Oid relid);
 extern void rama_refuse_foreign_key_to(Oid relid);
 

@@ -528,7 +528,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	bool		in_batch = rama_visible_before_utility(parsetree);
 	HoldTarget	target = {HOLD_NONE, InvalidOid, NIL};
 
-	rama_refuse_foreign_keys(parsetree);
+	rama_pstate_check_utility(parsetree);
 	if (rama_shared && !RecoveryInProgress() && OidIsValid(MyDatabaseId))
 		target = hold_for(parsetree);
 	if (target.kind == HOLD_NONE)

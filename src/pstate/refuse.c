@@ -1,20 +1,25 @@
 /*-------------------------------------------------------------------------
  *
- * foreign.c
- *	  Foreign keys from and to PStates are refused before PostgreSQL looks for
- *	  an index: it takes btree only, and would say that.
+ * refuse.c
+ *	  Statements about PStates' tables that are refused before they run.
  *
- * conform.c refuses them where this is not preloaded, and an index is btree.
+ * Foreign keys: PostgreSQL looks for a btree index first, and would say that.
+ * conform.c refuses them where this is not preloaded, and there is one.
+ *
+ * Dropping a key index: one by btree depends on its table so that it cannot be
+ * dropped; one by pstate does not, for DROP EXTENSION drops it.
  *
  *-------------------------------------------------------------------------
  */
 #include "pg_rama.h"
 
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "commands/extension.h"
 #include "nodes/parsenodes.h"
 #include "pstate/pstate.h"
+#include "utils/lsyscache.h"
 
 /*
  * rama_refuse_foreign_key_of(), rama_refuse_foreign_key_to() -- Error (0A000):
@@ -83,21 +88,62 @@ check_alter(AlterTableStmt *statement)
 					   of_pstate ? relid : InvalidOid);
 }
 
+static void
+check_create(CreateStmt *statement)
+{
+	check_elements(statement->tableElts, InvalidOid);
+	check_elements(statement->constraints, InvalidOid);
+}
+
+static void
+check_drop_index(Oid index)
+{
+	Oid			relid = OidIsValid(index) ? IndexGetRelation(index, true) : InvalidOid;
+	RamaPState *pstate;
+
+	if (!OidIsValid(relid) || !OidIsValid(rama_pstate_root_of(relid)) || !rama_is_active())
+		return;
+	pstate = rama_pstate_get(rama_pstate_root_of(relid));
+	for (int i = 0; i < pstate->ntables; i++)
+	{
+		if (pstate->tables[i]->relid == relid && pstate->tables[i]->nkeys > 0 &&
+			rama_key_index(pstate->tables[i]) == index)
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("cannot drop index %s because table %s requires it",
+							get_rel_name(index), get_rel_name(relid)),
+					 errhint("You can drop table %s instead.", get_rel_name(relid))));
+	}
+}
+
+static void
+check_drop(DropStmt *statement)
+{
+	ListCell   *lc;
+
+	if (statement->removeType != OBJECT_INDEX)
+		return;
+	foreach(lc, statement->objects)
+		check_drop_index(RangeVarGetRelid(makeRangeVarFromNameList(lfirst(lc)),
+										  NoLock, true));
+}
+
 /*
- * rama_refuse_foreign_keys() -- Error (0A000) if a utility statement makes a
- * foreign key of a PState's table, or one that refers to it.
+ * rama_pstate_check_utility() -- Error if a statement may not run: one that
+ * makes a foreign key of a PState's table, or one that refers to it (0A000),
+ * or, while the database is active, drops the index over its keys (2BP01).
  */
 void
-rama_refuse_foreign_keys(Node *parsetree)
+rama_pstate_check_utility(Node *parsetree)
 {
-	if (!(IsA(parsetree, CreateStmt) || IsA(parsetree, AlterTableStmt)) ||
+	if (!(IsA(parsetree, CreateStmt) || IsA(parsetree, AlterTableStmt) ||
+		  IsA(parsetree, DropStmt)) ||
 		!IsTransactionState() || !OidIsValid(get_extension_oid("pg_rama", true)))
 		return;
 	if (IsA(parsetree, AlterTableStmt))
 		check_alter((AlterTableStmt *) parsetree);
+	else if (IsA(parsetree, CreateStmt))
+		check_create((CreateStmt *) parsetree);
 	else
-	{
-		check_elements(((CreateStmt *) parsetree)->tableElts, InvalidOid);
-		check_elements(((CreateStmt *) parsetree)->constraints, InvalidOid);
-	}
+		check_drop((DropStmt *) parsetree);
 }
