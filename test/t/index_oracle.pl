@@ -16,7 +16,7 @@ use lib "$ENV{RAMA_SRC}/test/t";
 use Rama;
 
 my $seed = $ENV{RAMA_SEED} || int(time) % 1_000_000;
-my $schemas = $ARGV[0] // (soak() ? 150 : 10);
+my $schemas = $ARGV[0] // (soak() ? 200 : 14);
 my $rounds = 9;
 my $storms = 3;					# of the rounds, the last, have other sessions
 my $queries_of_round = 22;
