@@ -14,6 +14,9 @@
 /* The first byte of all encodings but PS_LAYOUT_INT's and PS_LAYOUT_NUMERIC's */
 #define PS_MARKER			0x01
 
+/* The payload's own length, at its end: one byte, or two with this bit */
+#define PS_LONG_PAYLOAD		0x80
+
 #define PG_GETARG_ENCODER(n) ((PsEncoder *) PG_GETARG_POINTER(n))
 #define PG_GETARG_DECODER(n) ((PsDecoder *) PG_GETARG_POINTER(n))
 
@@ -27,6 +30,14 @@ ps_describe(PsEncoder *encoder, PsLayout layout, int width, bool has_residue)
 	encoder->width = width;
 	encoder->has_residue = has_residue;
 	return true;
+}
+
+/* DESC columns */
+static inline void
+ps_complement(char *data, int len)
+{
+	for (int i = 0; i < len; i++)
+		data[i] = ~data[i];
 }
 
 static inline void

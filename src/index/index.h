@@ -268,18 +268,22 @@ extern void ps_cost_estimate(struct PlannerInfo *root, struct IndexPath *path, d
 							 Cost *startup, Cost *total, Selectivity *selectivity,
 							 double *correlation, double *pages);
 
-/* encode.c: rows to entries and back */
+/* encode.c: rows to entries */
 extern const PsIndex *ps_index(Relation index);
 extern void ps_encode(Relation index, const PsIndex *info, const Datum *values, const bool *isnull,
 					  ItemPointer tid, StringInfo entry, int *keylen, bool *hasnull);
 extern void ps_encode_null(const PsColumn *column, StringInfo key);
 extern void ps_encode_value(Relation index, const PsIndex *info, int column, Datum value,
 							FmgrInfo *encode, PsEncoder *encoder);
+
+/* decode.c: entries to rows */
 extern void ps_parse(const PsIndex *info, PsString entry, PsEntry *parts);
 extern const char *ps_entry_problem(const PsIndex *info, PsString entry);
 extern int	ps_column_size(const PsColumn *column, const char *data);
 extern void ps_decode(Relation index, const PsIndex *info, const PsEntry *entry,
 					  Datum *values, bool *isnull);
+
+/* encode_number.c */
 extern int	ps_int_size(uint8 first);
 
 /* encode_enum.c: enums with an index are not reordered */

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan.h
- *	  The state of an index scan; for scan.c, scan_keys.c, scan_ranges.c and
- *	  scan_batch.c.
+ *	  The state of an index scan; for scan.c and scan_*.c.
  *
  * The conditions of a scan become ranges of strings, [low, high): leading
  * columns with a finite set of values ("points": =, = ANY, IS NULL) are
@@ -189,7 +188,6 @@ ps_work_context(PsScan *so)
 
 /* scan_keys.c */
 extern void ps_scan_keys(IndexScanDesc scan, ScanKey keys, int nkeys);
-extern bool ps_scan_filter(const PsScan *so, PsString entry);
 
 /* scan_ranges.c */
 extern void ps_first_range(PsScan *so);
@@ -198,11 +196,17 @@ extern bool ps_next_range(PsScan *so);
 extern bool ps_previous_range(PsScan *so);
 extern bool ps_range_after(PsScan *so, PsString string);
 extern bool ps_range_before(PsScan *so, PsString string);
+extern bool ps_scan_filter(const PsScan *so, PsString entry);
 
 /* scan_batch.c */
 extern void ps_init_batch(PsBatch *batch);
 extern void ps_read_first_batch(IndexScanDesc scan, bool forward);
 extern bool ps_read_next_batch(IndexScanDesc scan, bool forward);
 extern void ps_leave_batch(IndexScanDesc scan, PsBatch *batch);
+
+/* scan_items.c */
+extern void ps_collect_items(IndexScanDesc scan, Page page, OffsetNumber first,
+							 OffsetNumber end);
+extern void ps_kill_items(IndexScanDesc scan, PsBatch *batch);
 
 #endif							/* RAMA_INDEX_SCAN_H */

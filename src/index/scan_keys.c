@@ -38,7 +38,6 @@ static void ps_restrict_points(PsScan *so, PsColumnSearch *column, int first);
 static bool ps_finish_column(PsScan *so, PsColumnSearch *column);
 static void ps_plan(PsScan *so);
 static PsSlice ps_slice_after(PsScan *so, PsSlice slice);
-static bool ps_has_point(const PsScan *so, const PsColumnSearch *column, PsString value);
 static int	ps_compare_points(const void *a, const void *b, void *arg);
 
 /*
@@ -70,28 +69,6 @@ ps_scan_keys(IndexScanDesc scan, ScanKey keys, int nkeys)
 		ps_plan(so);
 		ps_first_range(so);
 	}
-}
-
-/* Does the entry, which is in the current range, fulfil what the range does not tell? */
-bool
-ps_scan_filter(const PsScan *so, PsString entry)
-{
-	const char *data = entry.data + so->prefix_len;
-
-	for (int i = so->nprefix; i < so->nfiltered; i++)
-	{
-		const PsColumnSearch *column = &so->columns[i];
-		PsString	value = {data, ps_column_size(&so->info->columns[i], data)};
-
-		data += value.len;
-		if (!column->conditioned || i == so->nprefix)
-			continue;
-		if (column->has_points ? !ps_has_point(so, column, value) :
-			(ps_compare(value, ps_slice(so, column->low)) < 0 ||
-			 ps_compare(value, ps_slice(so, column->high)) >= 0))
-			return false;
-	}
-	return true;
 }
 
 /* false: nothing can fulfil the condition, or those before and it. */
@@ -478,28 +455,6 @@ ps_slice_after(PsScan *so, PsSlice slice)
 		after.len--;
 	data[after.len - 1]++;
 	return after;
-}
-
-static bool
-ps_has_point(const PsScan *so, const PsColumnSearch *column, PsString value)
-{
-	int			low = 0;
-	int			high = column->npoints;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-		int			order = ps_compare(ps_slice(so, so->points[column->first_point + middle]),
-									   value);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
 }
 
 static int

@@ -18,6 +18,7 @@ static bool ps_find_combination(PsScan *so, PsString string);
 static bool ps_step_back(PsScan *so, int column);
 static void ps_set_range(PsScan *so);
 static bool ps_increment(StringInfo string);
+static bool ps_has_point(const PsScan *so, const PsColumnSearch *column, PsString value);
 
 /* The first range; there is one unless the conditions are contradictory. */
 void
@@ -94,6 +95,31 @@ ps_range_before(PsScan *so, PsString string)
 		ps_set_range(so);
 	}
 	return ps_compare(ps_string(&so->low), string) < 0 || ps_previous_range(so);
+}
+
+/*
+ * Does the entry, which is in the current range, fulfil the conditions that
+ * are no part of it?
+ */
+bool
+ps_scan_filter(const PsScan *so, PsString entry)
+{
+	const char *data = entry.data + so->prefix_len;
+
+	for (int i = so->nprefix; i < so->nfiltered; i++)
+	{
+		const PsColumnSearch *column = &so->columns[i];
+		PsString	value = {data, ps_column_size(&so->info->columns[i], data)};
+
+		data += value.len;
+		if (!column->conditioned || i == so->nprefix)
+			continue;
+		if (column->has_points ? !ps_has_point(so, column, value) :
+			(ps_compare(value, ps_slice(so, column->low)) < 0 ||
+			 ps_compare(value, ps_slice(so, column->high)) >= 0))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -215,6 +241,28 @@ ps_increment(StringInfo string)
 			return true;
 		}
 		string->len--;
+	}
+	return false;
+}
+
+static bool
+ps_has_point(const PsScan *so, const PsColumnSearch *column, PsString value)
+{
+	int			low = 0;
+	int			high = column->npoints;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+		int			order = ps_compare(ps_slice(so, so->points[column->first_point + middle]),
+									   value);
+
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return false;
 }

@@ -1,12 +1,14 @@
 # Queries over random tables have the same answers by sequential scan, by btree
 # and by the access method pstate: plain, index-only and bitmap scans, forward
 # and backward, merge joins, scrolling cursors, between updates, deletes and
-# VACUUM. In the end rama.check_index has nothing to say.
+# VACUUM, and while other sessions do the same to rows that are not asked for.
+# In the end rama.check_index has nothing to say.
 #
 # RAMA_SEED repeats a run; a failing query is printed with its schema.
 use strict;
 use warnings;
 
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
@@ -14,9 +16,11 @@ use lib "$ENV{RAMA_SRC}/test/t";
 use Rama;
 
 my $seed = $ENV{RAMA_SEED} || int(time) % 1_000_000;
-my $schemas = $ARGV[0] // (soak() ? 150 : 10);
+my $schemas = $ARGV[0] // (soak() ? 200 : 14);
 my $rounds = 9;
+my $storms = 3;					# of the rounds, the last, have other sessions
 my $queries_of_round = 22;
+my $others = 1_000_000;			# ids of rows of other sessions are greater
 
 srand($seed);
 note("RAMA_SEED=$seed");
@@ -192,8 +196,9 @@ sub random_index
 		push @{ $index{elements} },
 		  { sql => 'id', type => 'integer', pool => [ 1 .. 200 ], nulls => 0, desc => chance(0.3), first => chance(0.5) };
 	}
-	$index{include} = ' INCLUDE (' . join(', ', map { $_->{sql} } splice(@left, 0, between(1, 2))) . ')'
-	  if @left && chance(0.3);
+	push @left, { sql => 'id' } unless $index{unique};
+	$index{include} = ' INCLUDE (' . join(', ', map { $_->{sql} } splice(@left, -between(1, 2))) . ')'
+	  if @left > 1 && chance(0.3);
 	$index{where} = any('id % 3 = 0', 'id < 500', "$columns->[0]{sql} IS NOT NULL") if chance(0.15);
 	return \%index;
 }
@@ -359,6 +364,7 @@ sub conditions
 	}
 	push @conditions, condition(any(@{ $schema->{columns} })) if chance(0.1);
 	push @conditions, $index->{where} if $index->{where} && chance(0.9);
+	push @conditions, "id < $others" if $schema->{storm};
 	return @conditions ? ' WHERE ' . join(' AND ', @conditions) : '';
 }
 
@@ -431,7 +437,15 @@ sub random_check
 	# Columns only: expressions would need their own qualification.
 	return () if $e->{sql} =~ /\W/;
 	$query = "SELECT count(*), sum(a.id::bigint * 31 + b.id) FROM TABLE a JOIN TABLE b ON $join WHERE a.id % $modulo = 1 AND b.id % 7 = 2";
+	$query .= " AND a.id < $others AND b.id < $others" if $schema->{storm};
 	return sprintf('SELECT oracle.check(%s, %s, false);', $name, quote($query));
+}
+
+sub rounds_of
+{
+	my ($schema, $n) = @_;
+
+	return map { ((map { random_check($schema) } 1 .. $queries_of_round), random_change($schema)) } 1 .. $n;
 }
 
 sub random_schema
@@ -447,6 +461,56 @@ sub random_schema
 	return \%schema;
 }
 
+# ---- Other sessions ----
+
+# What goes wrong
+sub statements
+{
+	my ($node, @sql) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', join("\n", @sql), on_error_stop => 0);
+
+	return $err;
+}
+
+# Inserts, updates, deletes and vacuums rows that nobody asks for.
+sub start_storm
+{
+	my ($node, $schema) = @_;
+	my @columns = @{ $schema->{columns} };
+	my ($insert) = insert_sql($schema, $others + 1, $others + 300);
+	my @values = random_values(\@columns, int(rand(1000)));
+	my $set = join(', ', map { "$columns[$_]{sql} = $values[$_]" } 0 .. $#columns);
+	my @statements = ($insert,
+		"UPDATE p SET $set WHERE id > $others AND id % 3 = 0",
+		"DELETE FROM p WHERE id > $others AND id % 10 <> 0",
+		"DELETE FROM p WHERE id > $others");
+	my $churn = 'CALL oracle.churn(ARRAY[' . join(', ', map { quote(s/;$//r) } @statements) . ']);';
+	my @sessions;
+
+	$node->safe_psql('postgres', 'TRUNCATE oracle.stop');
+	for my $sql ($churn, "VACUUM p \\watch 0.02\n")
+	{
+		my $in = "SET search_path = $schema->{name};\n$sql";
+		my ($out, $err) = ('', '');
+
+		push @sessions, { err => \$err, out => \$out,
+			run => IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err) };
+	}
+	return @sessions;
+}
+
+# What went wrong in them
+sub stop_storm
+{
+	my ($node, @sessions) = @_;
+
+	return '' unless @sessions;
+	$node->safe_psql('postgres', q{INSERT INTO oracle.stop VALUES (now())});
+	$sessions[0]{run}->finish;
+	$sessions[1]{run}->kill_kill;
+	return join('', map { ${ $_->{err} } } @sessions);
+}
+
 # ---- The test ----
 
 my $node = rama_node('index_oracle', conf => "fsync = off\nautovacuum = off\nclient_min_messages = error\njit = off\n");
@@ -458,16 +522,14 @@ for my $number (1 .. $schemas)
 {
 	my $schema = random_schema($number);
 	my @create = create_tables($schema);
-	my @sql = @create;
+	my $err = statements($node, @create, rounds_of($schema, $rounds - $storms));
+	my @sessions = start_storm($node, $schema);
 
-	for (1 .. $rounds)
-	{
-		push @sql, map { random_check($schema) } 1 .. $queries_of_round;
-		push @sql, random_change($schema);
-	}
-	push @sql, "SELECT rama.check_index(indexrelid) FROM pg_index WHERE indrelid = 'p'::regclass;";
-
-	my ($rc, $out, $err) = $node->psql('postgres', join("\n", @sql), on_error_stop => 0);
+	$schema->{storm} = 1;
+	$err .= statements($node, "SET search_path = $schema->{name};", rounds_of($schema, $storms));
+	$err .= stop_storm($node, @sessions);
+	$err .= statements($node, "SET search_path = $schema->{name};",
+		"SELECT rama.check_index(indexrelid) FROM pg_index WHERE indrelid = 'p'::regclass;");
 
 	$created{ $schema->{name} } = join("\n", grep { !/^INSERT/ } @create);
 	next if $err eq '';
@@ -490,10 +552,13 @@ if ($failures > 0)
 		FROM oracle.failures WHERE name = '$first' ORDER BY length(query), plan LIMIT 3}));
 }
 
-my ($queries, $scans, $unused) = split /\|/, $node->safe_psql('postgres', q{
-	SELECT (SELECT count(*) FROM oracle.counts), sum(idx_scan), count(*) FILTER (WHERE idx_scan = 0)
-	FROM pg_stat_user_indexes WHERE relname = 'p'});
+my ($queries, $scans, $changes, $vacuums) = split /\|/, $node->safe_psql('postgres', q{
+	SELECT (SELECT count(*) FROM oracle.counts),
+		(SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE relname = 'p'),
+		sum(n_tup_ins + n_tup_upd + n_tup_del), sum(vacuum_count)
+	FROM pg_stat_user_tables WHERE relname = 'p'});
 cmp_ok($scans, '>', $queries, 'the indexes were used');
-figure(sprintf('%d queries, %d scans of indexes pstate, in %.1f s', $queries, $scans, time - $begin));
+figure(sprintf('%d queries, %d scans of indexes pstate, %d changed rows, %d times VACUUM, in %.1f s',
+	$queries, $scans, $changes, $vacuums, time - $begin));
 $node->stop;
 done_testing();

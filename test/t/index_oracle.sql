@@ -118,3 +118,19 @@ BEGIN
 			expected, oracle.scroll(replace(query, 'TABLE', 'p'), plan, moves, changes));
 	END LOOP;
 END $$;
+
+-- Does the statements again and again, each in a transaction, until oracle.stop
+-- has a row.
+CREATE TABLE oracle.stop (
+	at timestamptz);
+CREATE PROCEDURE oracle.churn(statements text[]) LANGUAGE plpgsql AS $$
+DECLARE
+	statement text;
+BEGIN
+	WHILE NOT EXISTS (SELECT FROM oracle.stop) LOOP
+		FOREACH statement IN ARRAY statements LOOP
+			EXECUTE statement;
+			COMMIT;
+		END LOOP;
+	END LOOP;
+END $$;

@@ -63,6 +63,7 @@ foreach my $round (1 .. $rounds)
 		}
 		is($wrong, '', "the standby's indexes have what the table has, $mode, round $round");
 		is(index_problems($primary, 't'), '', "the primary's are sound");
+		is(index_problems($standby, 't'), '', "and the standby's");
 		my $point = 'point ' . scalar keys %points;
 
 		$points{$point} = table_answers($primary, 't');
