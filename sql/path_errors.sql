@@ -26,7 +26,7 @@ SELECT rama.select('top', '[["MAPVALS"]]');
 \echo :SQLSTATE
 SELECT rama.select('top', '[["no-such-thing-at-all"]]');
 \echo :SQLSTATE
-SELECT rama.select('top', '[["subselect", [["all"]]]]');
+SELECT rama.select('top', '[["recursive-path", [["all"]]]]');
 \echo :SQLSTATE
 SELECT rama.select('top', '[["all", 1]]');
 \echo :SQLSTATE

@@ -194,6 +194,7 @@ go_navigator(RamaFocus *focus, RamaShape *shape, RamaPState *pstate,
 		if (bound->nav->go == NULL)
 			rama_step_error(bound, "yields any number of values: use rama.select");
 		bound->nav->bind(&path, bound);
+		rama_eval_fit(&eval, bound, focus);
 		if (!bound->nav->go(&eval, bound, focus))
 			return false;
 		*shape = bound->out;

@@ -67,6 +67,53 @@ rama_shape_name(RamaShape shape)
 	return format_type_be(shape.node->type.oid);
 }
 
+/* rama_shape_plain() -- Plain data. */
+RamaShape
+rama_shape_plain(void)
+{
+	RamaShape	shape = {RAMA_SHAPE_PLAIN, NULL};
+
+	return shape;
+}
+
+/* rama_shape_type() -- The type of a scalar; NULL where it is none, or plain. */
+const RamaType *
+rama_shape_type(RamaShape shape)
+{
+	if (shape.kind == RAMA_SHAPE_KEY)
+		return &shape.node->key;
+	if (shape.kind == RAMA_SHAPE_NODE && shape.node->kind == RAMA_SCALAR)
+		return &shape.node->type;
+	return NULL;
+}
+
+/* rama_shape_is_scalar() -- Is it known to be no collection? */
+bool
+rama_shape_is_scalar(RamaShape shape)
+{
+	return rama_shape_type(shape) != NULL;
+}
+
+/*
+ * rama_steps_bind() -- Bind steps one after the other from a shape, which
+ * becomes that of their end.
+ */
+void
+rama_steps_bind(RamaPath *path, RamaStep *steps, int nsteps, RamaShape *shape)
+{
+	for (int i = 0; i < nsteps; i++)
+	{
+		RamaStep   *step = &steps[i];
+		RamaWhere	where;
+
+		step->in = *shape;
+		rama_where_push(&where, "step", step->position);
+		step->nav->bind(path, step);
+		rama_where_pop(&where);
+		*shape = step->out;
+	}
+}
+
 /* rama_path_bind() -- Parse and bind a path, in the current memory context. */
 RamaPath *
 rama_path_bind(RamaPState *pstate, JsonbContainer *json)
@@ -77,16 +124,6 @@ rama_path_bind(RamaPState *pstate, JsonbContainer *json)
 	path->pstate = pstate;
 	path->stable = true;
 	path->steps = rama_path_parse(json, &path->nsteps);
-	for (int i = 0; i < path->nsteps; i++)
-	{
-		RamaStep   *step = &path->steps[i];
-		RamaWhere	where;
-
-		step->in = shape;
-		rama_where_push(&where, "step", step->position);
-		step->nav->bind(path, step);
-		rama_where_pop(&where);
-		shape = step->out;
-	}
+	rama_steps_bind(path, path->steps, path->nsteps, &shape);
 	return path;
 }

@@ -143,6 +143,14 @@ rama_entry_value(const RamaEntries *entries, int i, RamaFocus *out)
 {
 	const RamaNode *child = entries->node ? entries->node->children[0] : NULL;
 
+	if (entries->entry[i].place)
+	{
+		const RamaCollected *collected = out->collected;
+
+		*out = *entries->entry[i].place;
+		out->collected = collected;
+		return;
+	}
 	if (child && child->kind == RAMA_SCALAR && child->type.oid == JSONBOID)
 		child = NULL;
 	rama_focus_json(out, child, &entries->entry[i].value);
@@ -162,6 +170,11 @@ rama_entries_find(const RamaEntries *entries, Datum key)
 	int			low = 0;
 	int			high = entries->count - 1;
 
+	for (int i = 0; entries->unsorted && i < entries->count; i++)
+		if (rama_type_compare(key_type(entries->node), key, entries->entry[i].key) == 0)
+			return i;
+	if (entries->unsorted)
+		return -1;
 	while (low <= high)
 	{
 		int			middle = (low + high) / 2;
@@ -220,7 +233,45 @@ rama_entries_range(const RamaEntries *entries, const RamaPart *part)
 			end = start + part->amount;
 	}
 	*range = *entries;
+	range->asobject = false;
 	range->entry = entries->entry + start;
 	range->count = end - start;
 	return range;
+}
+
+/*
+ * rama_entries_of_part() -- A part of a map, as plain data that is still a map.
+ *
+ * The keys stay JSON of their type, and in their order. Error (54000) past
+ * pg_rama.max_value_elements.
+ */
+RamaEntries *
+rama_entries_of_part(RamaFocus *focus, Snapshot snapshot)
+{
+	RamaEntries *entries;
+	JsonbValue	pairs;
+	JsonbContainer *container;
+
+	if (focus->at == RAMA_AT_ENTRIES && focus->entries->node == NULL)
+		return focus->entries;
+	entries = palloc0(sizeof(RamaEntries));
+	entries->kind = RAMA_MAP;
+	entries->unsorted = true;
+	(void) rama_focus_to_json(focus, snapshot, &pairs);
+	container = &rama_json_to_jsonb(&pairs)->root;
+	entries->count = JsonContainerSize(container);
+	entries->entry = palloc0(sizeof(RamaEntry) * Max(entries->count, 1));
+	for (int i = 0; i < entries->count; i++)
+	{
+		JsonbValue *pair = getIthJsonbValueFromContainer(container, i);
+		RamaEntry  *entry = &entries->entry[i];
+		int			len;
+		char	   *text;
+
+		entry->name = *getIthJsonbValueFromContainer(pair->val.binary.data, 0);
+		entry->value = *getIthJsonbValueFromContainer(pair->val.binary.data, 1);
+		text = rama_json_to_text(&entry->name, &len);
+		entry->key = PointerGetDatum(cstring_to_text_with_len(text, len));
+	}
+	return entries;
 }

@@ -12,8 +12,23 @@
  */
 #include "path/path.h"
 
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+static void
+init_steps(RamaEval *eval, RamaPath *path, const RamaStep *steps, int nsteps,
+		   MemoryContext context)
+{
+	memset(eval, 0, sizeof(*eval));
+	eval->path = path;
+	eval->steps = steps;
+	eval->nsteps = nsteps;
+	eval->context = context;
+	eval->depth = -1;
+	if (nsteps > 0)
+		eval->frames = MemoryContextAllocZero(context, sizeof(RamaFrame) * nsteps);
+}
 
 /*
  * rama_eval_init() -- Prepare to evaluate a path with the active snapshot.
@@ -25,16 +40,33 @@
 void
 rama_eval_init(RamaEval *eval, RamaPath *path, bool registered, MemoryContext context)
 {
-	memset(eval, 0, sizeof(*eval));
-	eval->path = path;
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	init_steps(eval, path, path->steps, path->nsteps, context);
 	path->users++;
+	rama_focus_root(&eval->start, path->pstate);
+	MemoryContextSwitchTo(old);
 	eval->registered = registered;
-	eval->context = context;
-	eval->depth = -1;
-	eval->frames = MemoryContextAllocZero(context, sizeof(RamaFrame) * Max(path->nsteps, 1));
 	eval->snapshot = GetActiveSnapshot();
 	if (registered)
 		eval->snapshot = RegisterSnapshot(eval->snapshot);
+}
+
+/*
+ * rama_eval_init_branch() -- Prepare to evaluate a branch from a focus, with
+ * the snapshot of the evaluation that came there.
+ *
+ * The focus must live as long as the evaluation, and what of it is read (a
+ * row) is kept where the focus is. Values collected so far are carried on.
+ */
+void
+rama_eval_init_branch(RamaEval *eval, const RamaEval *outer, const RamaBranch *branch,
+					  const RamaFocus *start, MemoryContext context)
+{
+	init_steps(eval, outer->path, branch->steps, branch->nsteps, context);
+	eval->nested = true;
+	eval->start = *start;
+	eval->snapshot = outer->snapshot;
 }
 
 static void
@@ -47,6 +79,13 @@ close_frame(RamaFrame *frame)
 		frame->scan = NULL;
 		rama_scan_end(scan);
 	}
+	if (frame->nested)
+	{
+		RamaEval   *nested = frame->nested;
+
+		frame->nested = NULL;
+		rama_eval_end(nested);
+	}
 }
 
 /* rama_eval_end() -- Close what is open. Not to be called after an error. */
@@ -58,7 +97,8 @@ rama_eval_end(RamaEval *eval)
 	if (eval->registered && eval->snapshot)
 		UnregisterSnapshot(eval->snapshot);
 	eval->snapshot = NULL;
-	eval->path->users--;
+	if (!eval->nested)
+		eval->path->users--;
 }
 
 static MemoryContext
@@ -75,11 +115,23 @@ open_frame(RamaEval *eval, int i, const RamaFocus *focus)
 	if (frame->items == NULL)
 		frame->items = AllocSetContextCreate(eval->context, "pg_rama path item",
 											 ALLOCSET_SMALL_SIZES);
-	frame->step = &eval->path->steps[i];
+	frame->step = &eval->steps[i];
 	frame->focus = *focus;
 	frame->step->nav->open(eval, frame);
 	frame->below = eval->depth;
 	eval->depth = i;
+}
+
+/*
+ * rama_eval_fit() -- Where paths of different shapes have joined, a focus may
+ * still know its schema. A navigator with keys that are bound to plain data
+ * gets it as such; others walk over it as it is stored.
+ */
+void
+rama_eval_fit(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
+{
+	if (step->in.kind == RAMA_SHAPE_PLAIN && step->nav->keyed && focus->node != NULL)
+		rama_focus_plain(focus, eval->snapshot);
 }
 
 /*
@@ -89,10 +141,11 @@ open_frame(RamaEval *eval, int i, const RamaFocus *focus)
 static bool
 apply_steps(RamaEval *eval, int i, RamaFocus *focus)
 {
-	for (; i < eval->path->nsteps; i++)
+	for (; i < eval->nsteps; i++)
 	{
-		const RamaStep *step = &eval->path->steps[i];
+		const RamaStep *step = &eval->steps[i];
 
+		rama_eval_fit(eval, step, focus);
 		if (step->nav->open)
 		{
 			open_frame(eval, i, focus);
@@ -114,6 +167,7 @@ pull(RamaEval *eval, RamaFocus *focus)
 
 		MemoryContextReset(frame->items);
 		MemoryContextSwitchTo(frame->items);
+		focus->collected = frame->focus.collected;
 		if (frame->step->nav->next(eval, frame, focus))
 			return true;
 		close_frame(frame);
@@ -125,7 +179,8 @@ pull(RamaEval *eval, RamaFocus *focus)
 /*
  * rama_eval_next() -- The next value that the path focuses; false at the end.
  *
- * The focus is good until the next call.
+ * The focus is good until the next call. Error (54001) where paths within
+ * paths are too deep.
  */
 bool
 rama_eval_next(RamaEval *eval, RamaFocus *out)
@@ -133,10 +188,11 @@ rama_eval_next(RamaEval *eval, RamaFocus *out)
 	MemoryContext caller = MemoryContextSwitchTo(current_items(eval));
 	bool		found;
 
+	check_stack_depth();
 	if (!eval->started)
 	{
 		eval->started = true;
-		rama_focus_root(out, eval->path->pstate);
+		*out = eval->start;
 		found = apply_steps(eval, 0, out);
 	}
 	else

@@ -29,6 +29,7 @@ typedef enum ExplainPlace
 typedef struct Explain
 {
 	List	   *lines;
+	int			indent;			/* of the lines that follow */
 	ExplainPlace place;
 	const RamaNode *node;
 	List	   *keys;			/* texts of the enclosing keys */
@@ -48,6 +49,7 @@ add_line(Explain *explain, const char *format,...)
 	int			needed;
 
 	initStringInfo(&line);
+	appendStringInfoSpaces(&line, explain->indent);
 	for (;;)
 	{
 		va_start(args, format);
@@ -87,6 +89,8 @@ add_conditions(Explain *explain, const RamaTable *table)
 	initStringInfo(&text);
 	foreach(lc, explain->keys)
 	{
+		if (n >= table->nkeys)
+			break;
 		appendStringInfo(&text, "%s%s", n ? " AND " : "",
 						 condition(table, n, "=", lfirst(lc)));
 		n++;
@@ -327,6 +331,164 @@ explain_count(Explain *explain, const RamaStep *step)
 	explain->place = AT_MEMORY;
 }
 
+static void explain_steps(Explain *explain, const RamaStep *steps, int nsteps);
+static void explain_value(Explain *explain);
+
+/* A step with its arguments, as far as they are no paths. */
+static char *
+step_text(const RamaStep *step)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, step->nav->names[0]);
+	for (int i = 0; i < step->nargs && step->nbranches == 0; i++)
+	{
+		Jsonb	   *arg = rama_json_to_jsonb(&step->args[i]);
+
+		appendStringInfo(&text, " %s", JsonbToCString(NULL, &arg->root, VARSIZE(arg)));
+	}
+	return text.data;
+}
+
+/* A branch from where the walk is; where that ends is left in *end. */
+static void
+explain_branch(Explain *explain, const RamaBranch *branch, bool value, Explain *end)
+{
+	Explain		inner = *explain;
+
+	inner.keys = list_copy(explain->keys);
+	inner.bounds = list_copy(explain->bounds);
+	inner.indent += 2;
+	explain_steps(&inner, branch->steps, branch->nsteps);
+	if (value)
+		explain_value(&inner);
+	else if (end == NULL)
+		read_row(&inner);
+	explain->lines = inner.lines;
+	if (end)
+	{
+		*end = inner;
+		end->indent = explain->indent;
+	}
+}
+
+/* Where the paths go on from, if that is the same for all. */
+static void
+explain_join(Explain *explain, const RamaStep *step, int first, int stride)
+{
+	Explain		joined = *explain;
+	bool		any = false;
+
+	for (int i = first; i < step->nbranches; i += stride)
+	{
+		const RamaBranch *branch = &step->branches[i];
+		Explain		end;
+
+		if (stride == 1)
+			add_line(explain, "Path %d", i + 1);
+		else if (step->branches[i - 1].nsteps == 0)
+			add_line(explain, "Else");
+		else
+		{
+			add_line(explain, i == first ? "If" : "Else If");
+			explain_branch(explain, &step->branches[i - 1], false, NULL);
+			add_line(explain, "Then");
+		}
+		explain_branch(explain, branch, step->plain && !branch->never, &end);
+		if (branch->never)
+			continue;
+		if (any && (joined.place != end.place || joined.node != end.node))
+			end.place = AT_MEMORY;
+		if (any && (joined.bounds || joined.amount >= 0))
+			forget_bounds(&end);
+		joined = end;
+		any = true;
+	}
+	joined.lines = explain->lines;
+	*explain = joined;
+	if (step->plain)
+		explain->place = AT_MEMORY;
+}
+
+/* What a function is called on. */
+static void
+explain_call(Explain *explain, const RamaStep *step)
+{
+	const RamaCall *call = &step->calls[0];
+	Explain		before = *explain;
+
+	if (call->way == RAMA_CALL_COUNT)
+		explain_count(explain, step);
+	else if (call->way == RAMA_CALL_VALUE)
+		explain_value(explain);
+	else if (call->way == RAMA_CALL_EXISTS || call->way == RAMA_CALL_NOTHING)
+		read_row(explain);
+	else
+		explain_branch(explain, &step->branches[call->branch], false, NULL);
+	if (before.place == AT_ROWS && step->out.kind == RAMA_SHAPE_NODE)
+	{
+		before.lines = explain->lines;
+		*explain = before;
+	}
+}
+
+static void
+explain_filter(Explain *explain, const RamaStep *step)
+{
+	if (step->ncalls > 0 && step->nav->go == rama_go_pred)
+		explain_call(explain, step);
+	else if (step->nbranches == 0 && step->ncalls == 0)
+	{
+		Explain		before = *explain;
+
+		explain_value(explain);
+		before.lines = explain->lines;
+		if (before.place == AT_ROWS)
+			*explain = before;
+	}
+	add_line(explain, "Filter: %s (step %d)", step_text(step), step->position);
+	if (step->nbranches > 0 && step->ncalls == 0)
+		explain_branch(explain, &step->branches[0], false, NULL);
+}
+
+static bool
+is_filter(const RamaNavigator *nav)
+{
+	return nav->bind == rama_bind_pred || nav->bind == rama_bind_compare ||
+		nav->bind == rama_bind_selected || nav->bind == rama_bind_collected;
+}
+
+static bool
+explain_branches(Explain *explain, const RamaStep *step)
+{
+	const RamaNavigator *nav = step->nav;
+
+	if (nav->open == rama_open_cond_path)
+		explain_join(explain, step, 1, 2);
+	else if (nav->open == rama_open_multi_path)
+		explain_join(explain, step, 0, 1);
+	else if (is_filter(nav))
+		explain_filter(explain, step);
+	else if (nav->bind == rama_bind_collect || nav->go == rama_go_subselect)
+	{
+		add_line(explain, "List: %s (step %d)", nav->names[0], step->position);
+		explain_branch(explain, &step->branches[0], true, NULL);
+		if (nav->go == rama_go_subselect)
+			explain->place = AT_MEMORY;
+	}
+	else if (nav->go == rama_go_view)
+	{
+		explain_call(explain, step);
+		explain->place = AT_MEMORY;
+		if (!rama_step_is_count(step))
+			add_memory_step(explain, step);
+	}
+	else if (nav->bind != rama_bind_stay && nav->bind != rama_bind_putval)
+		return false;
+	return true;
+}
+
 static void
 explain_step(Explain *explain, const RamaStep *step)
 {
@@ -342,9 +504,7 @@ explain_step(Explain *explain, const RamaStep *step)
 		explain_end(explain, step, nav->go == rama_go_last);
 	else if (nav->go == rama_go_range || nav->go == rama_go_sublist)
 		explain_range(explain, step);
-	else if (nav->go == rama_go_view)
-		explain_count(explain, step);
-	else
+	else if (!explain_branches(explain, step))
 		add_memory_step(explain, step);
 }
 
@@ -360,25 +520,38 @@ add_tables_below(Explain *explain, const RamaNode *node)
 	}
 }
 
+/* The walk ends in a value that is written as JSON. */
+static void
+explain_value(Explain *explain)
+{
+	if (explain->place == AT_ROWS)
+	{
+		add_bounded_scan(explain);
+		add_line(explain, "  As one value of at most %d elements", rama_max_value_elements);
+		add_tables_below(explain, explain->node);
+	}
+	else if (explain->place == AT_ROW)
+	{
+		read_row(explain);
+		add_tables_below(explain, explain->node);
+	}
+}
+
+static void
+explain_steps(Explain *explain, const RamaStep *steps, int nsteps)
+{
+	for (int i = 0; i < nsteps; i++)
+		explain_step(explain, &steps[i]);
+}
+
 static List *
 explain_path(RamaPath *path)
 {
 	Explain		explain = {.amount = -1};
 
 	go_to(&explain, path->pstate->root, false);
-	for (int i = 0; i < path->nsteps; i++)
-		explain_step(&explain, &path->steps[i]);
-	if (explain.place == AT_ROWS)
-	{
-		add_bounded_scan(&explain);
-		add_line(&explain, "  As one value of at most %d elements", rama_max_value_elements);
-		add_tables_below(&explain, explain.node);
-	}
-	else if (explain.place == AT_ROW)
-	{
-		read_row(&explain);
-		add_tables_below(&explain, explain.node);
-	}
+	explain_steps(&explain, path->steps, path->nsteps);
+	explain_value(&explain);
 	return explain.lines;
 }
 

@@ -76,8 +76,10 @@ rama_focus_root(RamaFocus *focus, RamaPState *pstate)
 	{
 		row = palloc0(sizeof(RamaPlaceRow));
 		row->table = root->table;
+		row->context = CurrentMemoryContext;
 	}
 	rama_focus_node(focus, root, row, NULL);
+	focus->collected = NULL;
 }
 
 static int64 count_fields(RamaFocus *focus, Snapshot snapshot);
@@ -114,8 +116,12 @@ rama_row_load(RamaPlaceRow *row, Snapshot snapshot)
 {
 	if (!row->fetched)
 	{
+		MemoryContext old = MemoryContextSwitchTo(row->context ? row->context :
+												  CurrentMemoryContext);
+
 		row->exists = rama_row_fetch(row->table, row->keys, snapshot, &row->slot);
 		row->fetched = true;
+		MemoryContextSwitchTo(old);
 	}
 	return row->exists;
 }
@@ -186,13 +192,18 @@ rama_focus_load(RamaFocus *focus, Snapshot snapshot)
 
 /*
  * rama_focus_plain() -- Make the focus plain JSON, for navigators that treat
- * structs and pairs as plain data.
+ * structs and pairs as plain data. A part of a map remains one.
  */
 void
 rama_focus_plain(RamaFocus *focus, Snapshot snapshot)
 {
 	JsonbValue	json;
 
+	if (rama_focus_is_map_part(focus))
+	{
+		rama_entries_focus(focus, rama_entries_of_part(focus, snapshot));
+		return;
+	}
 	if (!rama_focus_to_json(focus, snapshot, &json))
 	{
 		rama_focus_nothing(focus, NULL);
@@ -202,6 +213,39 @@ rama_focus_plain(RamaFocus *focus, Snapshot snapshot)
 	if (json.type == jbvArray || json.type == jbvObject)
 		rama_jsonb_to_json(rama_json_to_jsonb(&json), &json);
 	rama_focus_json(focus, NULL, &json);
+}
+
+/*
+ * rama_focus_datum_of_type() -- The scalar at a focus, whose place has the
+ * type; false where it is null.
+ */
+bool
+rama_focus_datum_of_type(RamaFocus *focus, const RamaType *type, Snapshot snapshot,
+						 Datum *datum)
+{
+	RamaInput	input;
+	bool		isnull;
+
+	rama_focus_load(focus, snapshot);
+	if (focus->at == RAMA_AT_DATUM)
+	{
+		*datum = focus->datum;
+		return true;
+	}
+	if (focus->at != RAMA_AT_JSON)
+		return false;
+	rama_input_of_json(&input, &focus->json);
+	*datum = rama_input_to_type(&input, type, &isnull);
+	return !isnull;
+}
+
+/* rama_focus_is_map_part() -- A range of a map: a map that is written as pairs. */
+bool
+rama_focus_is_map_part(const RamaFocus *focus)
+{
+	if (focus->at == RAMA_AT_ENTRIES)
+		return focus->entries->kind == RAMA_MAP && !focus->entries->asobject;
+	return focus->at == RAMA_AT_ROWS && focus->ispart && focus->node->kind == RAMA_MAP;
 }
 
 /* rama_focus_scan() -- Scan the rows of a focus, its bounds in the index. */

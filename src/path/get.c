@@ -56,7 +56,7 @@ rama_get(PG_FUNCTION_ARGS)
 
 	if (!focus_call(fcinfo, 0, &focus))
 		PG_RETURN_NULL();
-	result = rama_focus_to_jsonb(&focus, GetActiveSnapshot(), &isnull);
+	result = rama_focus_result(&focus, GetActiveSnapshot(), &isnull);
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(result);

@@ -104,6 +104,22 @@ bind_pair_index(RamaStep *step)
 		step->out = rama_shape_of_value(step->in.node);
 }
 
+/* A number as an index of an array; -1 where it cannot be one. */
+static int64
+numeric_index(Numeric numeric)
+{
+	Datum		number = NumericGetDatum(numeric);
+
+	if (numeric_is_nan(numeric) || numeric_is_inf(numeric) ||
+		DatumGetBool(DirectFunctionCall2(numeric_lt, number,
+										 NumericGetDatum(int64_to_numeric(0)))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_gt, number,
+										 NumericGetDatum(int64_to_numeric(PG_INT32_MAX)))))
+		return -1;
+	number = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
+}
+
 static void
 bind_plain_key(RamaStep *step)
 {
@@ -114,6 +130,9 @@ bind_plain_key(RamaStep *step)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("a key must not be null")));
 	step->key.name = *json;
+	step->key.field = -1;
+	if (json->type == jbvNumeric && numeric_index(json->val.numeric) <= 1)
+		step->key.field = (int) numeric_index(json->val.numeric);
 	step->out.kind = RAMA_SHAPE_PLAIN;
 	step->out.node = NULL;
 }
@@ -228,6 +247,7 @@ rama_focus_row_key(RamaFocus *focus, Datum key, Snapshot snapshot)
 	row = palloc0(sizeof(RamaPlaceRow));
 	row->table = table;
 	row->keys = keys;
+	row->context = CurrentMemoryContext;
 
 	if (node->kind != RAMA_SET)
 		rama_focus_node(focus, node->children[0], row, keys);
@@ -280,21 +300,7 @@ plain_key(RamaFocus *focus, const JsonbValue *key)
 		json_field(focus, NULL, &name);
 	}
 	else if (is_container(focus, false) && key->type == jbvNumeric)
-	{
-		Datum		number = NumericGetDatum(key->val.numeric);
-		Datum		limit = NumericGetDatum(int64_to_numeric(PG_INT32_MAX));
-
-		if (DatumGetBool(DirectFunctionCall2(numeric_ge, number,
-											 NumericGetDatum(int64_to_numeric(0)))) &&
-			DatumGetBool(DirectFunctionCall2(numeric_le, number, limit)))
-		{
-			number = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
-			json_element(focus, NULL,
-						 DatumGetInt64(DirectFunctionCall1(numeric_int8, number)));
-		}
-		else
-			rama_focus_nothing(focus, NULL);
-	}
+		json_element(focus, NULL, numeric_index(key->val.numeric));
 	else
 		rama_focus_nothing(focus, NULL);
 }
@@ -374,8 +380,7 @@ entries_key(RamaFocus *focus, const RamaKey *key)
 		if (entries->node)
 			i = DatumGetInt64(key->datum);
 		else if (key->name.type == jbvNumeric)
-			i = DatumGetInt64(DirectFunctionCall1(numeric_int8,
-												  NumericGetDatum(key->name.val.numeric)));
+			i = numeric_index(key->name.val.numeric);
 		else
 			i = -1;
 	}
@@ -397,6 +402,18 @@ entries_key(RamaFocus *focus, const RamaKey *key)
 		rama_entry_key(entries, (int) i, focus);
 	else
 		rama_entry_value(entries, (int) i, focus);
+}
+
+static void
+pair_key(RamaFocus *focus, const RamaKey *key)
+{
+	const RamaCollected *collected = focus->collected;
+
+	if (key->field == 0 || key->field == 1)
+		*focus = *(key->field == 0 ? focus->first : focus->second);
+	else
+		rama_focus_nothing(focus, NULL);
+	focus->collected = collected;
 }
 
 static void
@@ -440,7 +457,7 @@ rama_focus_key(RamaFocus *focus, const RamaKey *key, Snapshot snapshot)
 			entries_key(focus, key);
 			break;
 		case RAMA_AT_PAIR:
-			*focus = *(key->field == 0 ? focus->first : focus->second);
+			pair_key(focus, key);
 			break;
 		case RAMA_AT_NOTHING:
 		case RAMA_AT_DATUM:

@@ -1,101 +1,121 @@
 /*-------------------------------------------------------------------------
  *
  * nav_view.c
- *	  The navigator view, and which functions paths may call.
- *
- * Paths may come from clients, so nothing is called that is not built in.
+ *	  Navigators to what is made of a value: view, nil->val.
  *
  *-------------------------------------------------------------------------
  */
 #include "path/path.h"
+#include "path/types.h"
 
-#include "catalog/namespace.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
-#include "nodes/makefuncs.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-
-
-/* Built-in functions of paths that later versions have. */
-static const char *const later[] = {
-	"+", "-", "*", "/", "inc", "dec", "min", "max", "sum", "not", "odd?", "even?",
-	"pos?", "neg?", "nil?", "some?", "=", "not=", "<", "<=", ">", ">=", "first",
-	"last", "identity", "reverse", "concat", "lower", "upper", "str", "keys",
-	"vals", "contains?"
-};
-
-static void
-not_yet(const RamaStep *step, const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("step %d of the path (%s): function \"%s\" is not supported in paths in this version",
-					step->position, step->nav->names[0], name),
-			 errhint("\"count\" and \"size\" are.")));
-}
-
-/* A function that is not built in: why it cannot be called. */
-static void
-refuse_function(const RamaStep *step, const char *name)
-{
-	List	   *names;
-	FuncCandidateList candidate = NULL;
-
-	for (int i = 0; i < (int) lengthof(later); i++)
-		if (strcmp(later[i], name) == 0)
-			not_yet(step, name);
-
-	if (strchr(name, '.') != NULL)
-	{
-		names = stringToQualifiedNameList_compat(name);
-		candidate = FuncnameGetCandidates(names, -1, NIL, false, false, false, true);
-	}
-	for (FuncCandidateList c = candidate; c; c = c->next)
-		if (func_volatile(c->oid) == PROVOLATILE_IMMUTABLE)
-			not_yet(step, name);
-	if (candidate)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("step %d of the path (%s): function \"%s\" is not allowed in paths",
-						step->position, step->nav->names[0], name)));
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_FUNCTION),
-			 errmsg("step %d of the path (%s): unknown function \"%s\"",
-					step->position, step->nav->names[0], name),
-			 errhint("Functions of SQL are written with their schema.")));
-}
 
 /* rama_bind_view() -- [function, arguments...] */
 void
 rama_bind_view(RamaPath *path, RamaStep *step)
 {
-	const JsonbValue *json = &step->args[0];
-	char	   *name;
-
-	if (json->type != jbvString)
-		rama_step_error(step, "a function is given by its name, not a %s",
-						rama_json_kind(json));
-	name = pnstrdup(json->val.string.val, json->val.string.len);
-	if (strcmp(name, "count") != 0 && strcmp(name, "size") != 0)
-		refuse_function(step, name);
-	if (step->nargs > 1)
-		rama_step_error(step, "function \"%s\" takes no more arguments", name);
-	if (step->in.kind == RAMA_SHAPE_KEY ||
-		(step->in.kind == RAMA_SHAPE_NODE && step->in.node->kind == RAMA_SCALAR))
-		rama_step_error(step, "cannot count the elements of %s",
-						rama_shape_name(step->in));
-	step->out.kind = RAMA_SHAPE_PLAIN;
-	step->out.node = NULL;
+	rama_call_add(path, step, &step->args[0], step->nargs - 1, step->args + 1, &step->in);
+	step->out = rama_shape_plain();
 }
 
-/* rama_go_view() -- The number of elements, 0 of nothing. */
+/* rama_step_is_count() -- Is it a number of elements that is kept? */
+bool
+rama_step_is_count(const RamaStep *step)
+{
+	return step->nav->go == rama_go_view && step->calls[0].way == RAMA_CALL_COUNT;
+}
+
+/* rama_go_view() -- What the function returns. */
 bool
 rama_go_view(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 {
-	JsonbValue	count = {.type = jbvNumeric};
+	JsonbValue	result;
 
-	count.val.numeric = int64_to_numeric(rama_focus_count(focus, eval->snapshot));
-	rama_focus_json(focus, NULL, &count);
+	if (rama_call_focus(eval, step, &step->calls[0], focus, &result))
+		rama_focus_json(focus, NULL, &result);
+	else
+		rama_focus_nothing(focus, NULL);
+	return true;
+}
+
+/* Is the constant one that may be at a place of the schema? */
+static bool
+fits_scalar(const RamaType *type, const JsonbValue *json)
+{
+	switch (rama_type_info(type->oid)->category)
+	{
+		case RAMA_TYPE_BOOL:
+			return json->type == jbvBool;
+		case RAMA_TYPE_NUMBER:
+			return json->type == jbvNumeric;
+		case RAMA_TYPE_TEXT:
+			return json->type == jbvString;
+		default:
+			return false;
+	}
+}
+
+static bool
+fits(RamaShape shape, const JsonbValue *json)
+{
+	if (shape.kind == RAMA_SHAPE_PLAIN)
+		return true;
+	if (shape.kind != RAMA_SHAPE_NODE)
+		return false;
+	switch (shape.node->kind)
+	{
+		case RAMA_SCALAR:
+			return fits_scalar(&shape.node->type, json);
+		case RAMA_MAP:
+		case RAMA_STRUCT:
+			return rama_json_is_object(json);
+		default:
+			return rama_json_is_array(json);
+	}
+}
+
+static void
+bind_default(RamaStep *step)
+{
+	step->out = step->in;
+	if (!fits(step->in, &step->value))
+	{
+		step->out = rama_shape_plain();
+		step->plain = true;
+	}
+	else if (step->in.kind == RAMA_SHAPE_NODE && step->in.node->kind != RAMA_SCALAR)
+	{
+		rama_json_conform(step->in.node, &step->value, &step->value);
+		rama_jsonb_to_json(rama_json_to_jsonb(&step->value), &step->value);
+	}
+}
+
+/*
+ * rama_bind_null_to_val() -- [value]. A value that does not fit the schema
+ * here makes the rest of the path one over plain data.
+ */
+void
+rama_bind_null_to_val(RamaPath *path, RamaStep *step)
+{
+	step->value = step->args[0];
+	bind_default(step);
+}
+
+/* rama_bind_null_to_list() -- An empty list, or set. */
+void
+rama_bind_null_to_list(RamaPath *path, RamaStep *step)
+{
+	JsonbValue	empty = {.type = jbvArray};
+
+	rama_jsonb_to_json(rama_json_to_jsonb(&empty), &step->value);
+	bind_default(step);
+}
+
+/* rama_go_null_to_val() -- What is here, or where that is null the constant. */
+bool
+rama_go_null_to_val(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
+{
+	if (!rama_focus_exists(focus, eval->snapshot))
+		rama_focus_json(focus, step->plain || step->in.kind != RAMA_SHAPE_NODE ? NULL :
+						step->in.node, &step->value);
 	return true;
 }

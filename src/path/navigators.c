@@ -9,9 +9,12 @@
 
 #include "utils/builtins.h"
 
-#define KEYS .minargs = 1, .maxargs = -1, .eachkey = true, .write = true
+#define KEYS .minargs = 1, .maxargs = -1, .eachkey = true, .write = true, .keyed = true
 #define NO_ARGS .minargs = 0, .maxargs = 0
+#define ONE_ARG .minargs = 1, .maxargs = 1
+#define FUNCTION .minargs = 1, .maxargs = -1
 #define EACH .open = rama_open_each
+#define BRANCHES .open = rama_open_multi_path, .next = rama_next_multi_path
 
 static const RamaNavigator navigators[] = {
 	{{"key", "keypath"}, KEYS, .bind = rama_bind_key, .go = rama_go_key},
@@ -27,29 +30,79 @@ static const RamaNavigator navigators[] = {
 	{{"last", "LAST"}, NO_ARGS, .bind = rama_bind_end, .go = rama_go_last, .write = true},
 
 	{{"srange", "sublist"}, .minargs = 2, .maxargs = 2,
-	.bind = rama_bind_sublist, .go = rama_go_sublist},
+	.bind = rama_bind_sublist, .go = rama_go_sublist, .keyed = true},
 	{{"sorted-map-range", "sortedMapRange"}, .minargs = 2, .maxargs = 3,
-	.bind = rama_bind_map_range, .go = rama_go_range},
+	.bind = rama_bind_map_range, .go = rama_go_range, .keyed = true},
 	{{"sorted-map-range-from", "sortedMapRangeFrom"}, .minargs = 1, .maxargs = 2,
-	.bind = rama_bind_map_range_from, .go = rama_go_range},
+	.bind = rama_bind_map_range_from, .go = rama_go_range, .keyed = true},
 	{{"sorted-map-range-to", "sortedMapRangeTo"}, .minargs = 1, .maxargs = 2,
-	.bind = rama_bind_map_range_to, .go = rama_go_range},
+	.bind = rama_bind_map_range_to, .go = rama_go_range, .keyed = true},
 	{{"sorted-map-range-from-start", "sortedMapRangeFromStart"}, .minargs = 1, .maxargs = 1,
-	.bind = rama_bind_map_range_from_start, .go = rama_go_range},
+	.bind = rama_bind_map_range_from_start, .go = rama_go_range, .keyed = true},
 	{{"sorted-map-range-to-end", "sortedMapRangeToEnd"}, .minargs = 1, .maxargs = 1,
-	.bind = rama_bind_map_range_to_end, .go = rama_go_range},
+	.bind = rama_bind_map_range_to_end, .go = rama_go_range, .keyed = true},
 	{{"sorted-set-range", "sortedSetRange"}, .minargs = 2, .maxargs = 3,
-	.bind = rama_bind_set_range, .go = rama_go_range},
+	.bind = rama_bind_set_range, .go = rama_go_range, .keyed = true},
 	{{"sorted-set-range-from", "sortedSetRangeFrom"}, .minargs = 1, .maxargs = 2,
-	.bind = rama_bind_set_range_from, .go = rama_go_range},
+	.bind = rama_bind_set_range_from, .go = rama_go_range, .keyed = true},
 	{{"sorted-set-range-to", "sortedSetRangeTo"}, .minargs = 1, .maxargs = 2,
-	.bind = rama_bind_set_range_to, .go = rama_go_range},
+	.bind = rama_bind_set_range_to, .go = rama_go_range, .keyed = true},
 	{{"sorted-set-range-from-start", "sortedSetRangeFromStart"}, .minargs = 1, .maxargs = 1,
-	.bind = rama_bind_set_range_from_start, .go = rama_go_range},
+	.bind = rama_bind_set_range_from_start, .go = rama_go_range, .keyed = true},
 	{{"sorted-set-range-to-end", "sortedSetRangeToEnd"}, .minargs = 1, .maxargs = 1,
-	.bind = rama_bind_set_range_to_end, .go = rama_go_range},
+	.bind = rama_bind_set_range_to_end, .go = rama_go_range, .keyed = true},
 
-	{{"view"}, .minargs = 1, .maxargs = -1, .bind = rama_bind_view, .go = rama_go_view},
+	{{"view"}, FUNCTION, .bind = rama_bind_view, .go = rama_go_view},
+	{{"nil->val", "nullToVal"}, ONE_ARG, .bind = rama_bind_null_to_val, .go = rama_go_null_to_val},
+	{{"nil->list", "nullToList", "NIL->LIST"}, NO_ARGS,
+	.bind = rama_bind_null_to_list, .go = rama_go_null_to_val},
+	{{"nil->vector", "nullToVector", "NIL->VECTOR"}, NO_ARGS,
+	.bind = rama_bind_null_to_list, .go = rama_go_null_to_val},
+	{{"nil->set", "nullToSet", "NIL->SET"}, NO_ARGS,
+	.bind = rama_bind_null_to_list, .go = rama_go_null_to_val},
+	/* It matters only where something is removed. */
+	{{"NONE->val", "voidToVal"}, ONE_ARG, .bind = rama_bind_stay, .go = rama_go_stay},
+
+	{{"stay", "STAY"}, NO_ARGS, .bind = rama_bind_stay, .go = rama_go_stay},
+	{{"stop", "STOP"}, NO_ARGS, .bind = rama_bind_stay, .go = rama_go_stop},
+	{{"pred", "filterPred"}, FUNCTION, .bind = rama_bind_pred, .go = rama_go_pred},
+	{{"pred=", "filterEqual"}, ONE_ARG, .bind = rama_bind_compare, .go = rama_go_equal},
+	{{"prednot=", "filterNotEqual"}, ONE_ARG, .bind = rama_bind_compare, .go = rama_go_not_equal},
+	{{"pred<", "filterLessThan"}, ONE_ARG, .bind = rama_bind_compare, .go = rama_go_less},
+	{{"pred<=", "filterLessThanOrEqual"}, ONE_ARG,
+	.bind = rama_bind_compare, .go = rama_go_less_equal},
+	{{"pred>", "filterGreaterThan"}, ONE_ARG, .bind = rama_bind_compare, .go = rama_go_greater},
+	{{"pred>=", "filterGreaterThanOrEqual"}, ONE_ARG,
+	.bind = rama_bind_compare, .go = rama_go_greater_equal},
+	{{"selected?", "filterSelected"}, ONE_ARG, .bind = rama_bind_selected, .go = rama_go_selected},
+	{{"not-selected?", "filterNotSelected"}, ONE_ARG,
+	.bind = rama_bind_selected, .go = rama_go_not_selected},
+	{{"collected?", "isCollected"}, FUNCTION,
+	.bind = rama_bind_collected, .go = rama_go_collected},
+
+	{{"if-path", "ifPath"}, .minargs = 2, .maxargs = 3, .bind = rama_bind_if_path,
+	.open = rama_open_cond_path, .next = rama_branch_next},
+	{{"cond-path", "condPath"}, .minargs = 2, .maxargs = -1, .bind = rama_bind_cond_path,
+	.open = rama_open_cond_path, .next = rama_branch_next},
+	{{"multi-path", "multiPath"}, .minargs = 1, .maxargs = -1,
+	.bind = rama_bind_multi_path, BRANCHES},
+	{{"continue-then-stay", "continueThenStay"}, ONE_ARG,
+	.bind = rama_bind_continue_then_stay, BRANCHES},
+	{{"stay-then-continue", "stayThenContinue"}, ONE_ARG,
+	.bind = rama_bind_stay_then_continue, BRANCHES},
+	{{"with-page-size", "withPageSize"}, .minargs = 2, .maxargs = 2,
+	.bind = rama_bind_page_size, BRANCHES},
+	{{"subselect"}, ONE_ARG, .bind = rama_bind_subselect, .go = rama_go_subselect},
+
+	{{"collect"}, ONE_ARG, .bind = rama_bind_collect, .go = rama_go_collect},
+	{{"collect-one", "collectOne"}, ONE_ARG, .bind = rama_bind_collect, .go = rama_go_collect_one},
+	{{"val", "VAL"}, NO_ARGS, .bind = rama_bind_stay, .go = rama_go_val},
+	{{"putval", "putCollected", "put-collected"}, ONE_ARG,
+	.bind = rama_bind_putval, .go = rama_go_putval},
+	{{"dispense", "dispenseCollected", "DISPENSE"}, NO_ARGS,
+	.bind = rama_bind_stay, .go = rama_go_dispense},
+	{{"with-fresh-collected", "withFreshCollected"}, ONE_ARG, .bind = rama_bind_fresh_collected,
+	.open = rama_open_multi_path, .next = rama_next_fresh_collected},
 };
 
 /* Rama's other navigators: known, and not supported yet. */
@@ -60,20 +113,9 @@ static const char *const later[] = {
 	"before-elem", "beforeElem", "BEFORE-ELEM", "before-index", "beforeIndex",
 	"end", "END", "beginning", "BEGINNING", "none-elem", "voidSetElem", "NONE-ELEM",
 	"term", "term-val", "termVal", "term-void", "termVoid", "NONE>",
-	"pred", "filterPred", "pred=", "filterEqual", "prednot=", "filterNotEqual",
-	"pred<", "filterLessThan", "pred<=", "filterLessThanOrEqual",
-	"pred>", "filterGreaterThan", "pred>=", "filterGreaterThanOrEqual",
-	"selected?", "filterSelected", "not-selected?", "filterNotSelected",
-	"collected?", "isCollected", "srange-dynamic", "sublistDynamic",
+	"srange-dynamic", "sublistDynamic",
 	"filterer", "filteredList", "submap", "sub-map", "subMap", "subset",
-	"continuous-subseqs", "subselect",
-	"nil->val", "nullToVal", "NIL->LIST", "nullToList", "NIL->SET", "nullToSet",
-	"NIL->VECTOR", "NONE->val", "transformed", "multi-transformed",
-	"stay", "STAY", "stop", "STOP", "if-path", "ifPath", "cond-path", "condPath",
-	"multi-path", "multiPath", "continue-then-stay", "stay-then-continue",
-	"collect", "collect-one", "collectOne", "VAL", "val", "putval", "putCollected",
-	"put-collected", "dispense", "DISPENSE", "dispenseCollected",
-	"with-fresh-collected", "with-page-size", "withPageSize",
+	"continuous-subseqs", "transformed", "multi-transformed",
 	"pkey", "recursive-path", "eachnav", "parser", "NAME", "NAMESPACE"
 };
 

@@ -311,15 +311,22 @@ rama_json_name(const JsonbValue *json, JsonbValue *name)
 	set_string(name, text, len);
 }
 
-static void
-count_element(Output *output)
+/* rama_check_elements() -- Error (54000) past pg_rama.max_value_elements. */
+void
+rama_check_elements(int64 elements)
 {
-	if (++output->elements > rama_max_value_elements)
+	if (elements > rama_max_value_elements)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("value has more than %d elements", rama_max_value_elements),
 				 errhint("Read it in pages, with srange, sorted-map-range-from or sorted-set-range-from and \"max-amt\", "
 						 "or element by element with all; or raise pg_rama.max_value_elements.")));
+}
+
+static void
+count_element(Output *output)
+{
+	rama_check_elements(++output->elements);
 }
 
 /* A value copied out of a slot, which the next row will overwrite. */
@@ -442,12 +449,25 @@ output_rows(Output *output, RamaFocus *focus, JsonbValue *json)
 }
 
 static void
-output_entries(const RamaEntries *entries, JsonbValue *json)
+output_entries(Output *output, const RamaEntries *entries, JsonbValue *json)
 {
-	set_array(json);
+	if (entries->kind == RAMA_MAP && entries->asobject)
+		set_object(json);
+	else
+		set_array(json);
 	for (int i = 0; i < entries->count; i++)
-		add_entry(json, entries->kind, true, &entries->entry[i].name,
-				  &entries->entry[i].value);
+	{
+		JsonbValue	value = entries->entry[i].value;
+		RamaFocus	child;
+
+		if (entries->entry[i].place)
+		{
+			child = *entries->entry[i].place;
+			if (!output_focus(output, &child, &value))
+				value.type = jbvNull;
+		}
+		add_entry(json, entries->kind, !entries->asobject, &entries->entry[i].name, &value);
+	}
 }
 
 /*
@@ -500,7 +520,7 @@ output_focus(Output *output, RamaFocus *focus, JsonbValue *json)
 			*json = focus->json;
 			return json->type != jbvNull;
 		case RAMA_AT_ENTRIES:
-			output_entries(focus->entries, json);
+			output_entries(output, focus->entries, json);
 			return true;
 		case RAMA_AT_PAIR:
 			set_array(json);
@@ -528,14 +548,4 @@ rama_focus_to_json(RamaFocus *focus, Snapshot snapshot, JsonbValue *json)
 	Output		output = {.snapshot = snapshot};
 
 	return output_focus(&output, focus, json);
-}
-
-/* rama_focus_to_jsonb() -- The same as a new jsonb. */
-Datum
-rama_focus_to_jsonb(RamaFocus *focus, Snapshot snapshot, bool *isnull)
-{
-	JsonbValue	json;
-
-	*isnull = !rama_focus_to_json(focus, snapshot, &json);
-	return *isnull ? (Datum) 0 : JsonbPGetDatum(rama_json_to_jsonb(&json));
 }

@@ -35,6 +35,22 @@ rama_json_kind(const JsonbValue *json)
 	}
 }
 
+/* rama_json_is_array() -- An array, in either form. */
+bool
+rama_json_is_array(const JsonbValue *json)
+{
+	return json->type == jbvArray ||
+		(json->type == jbvBinary && JsonContainerIsArray(json->val.binary.data));
+}
+
+/* rama_json_is_object() -- An object, in either form. */
+bool
+rama_json_is_object(const JsonbValue *json)
+{
+	return json->type == jbvObject ||
+		(json->type == jbvBinary && JsonContainerIsObject(json->val.binary.data));
+}
+
 /* rama_step_error() -- Error (22023) in the use of a navigator. */
 void
 rama_step_error(const RamaStep *step, const char *format,...)
@@ -115,6 +131,18 @@ parse_navigator(RamaStep *step, JsonbContainer *array, int position)
 	for (uint32 i = 1; i < count; i++)
 		step->args[i - 1] = *getIthJsonbValueFromContainer(array, i);
 	check_arguments(step);
+}
+
+/*
+ * rama_step_of_name() -- A step that another one is made of: a navigator
+ * without arguments, at the same position.
+ */
+void
+rama_step_of_name(RamaStep *step, const char *name, const RamaStep *from)
+{
+	memset(step, 0, sizeof(RamaStep));
+	step->position = from->position;
+	step->nav = rama_navigator_find(name, from->position);
 }
 
 static void

@@ -76,6 +76,7 @@ typedef struct RamaPlaceRow
 	TupleTableSlot *slot;		/* the row, or: */
 	Datum	   *values;
 	bool	   *nulls;
+	MemoryContext context;		/* where to fetch it to; NULL: the current one */
 } RamaPlaceRow;
 
 /* The part of a collection that a range leaves. */
@@ -92,7 +93,9 @@ typedef struct RamaEntry
 {
 	Datum		key;			/* with a schema: map and set */
 	JsonbValue	name;			/* map and set: the key as JSON of its type */
-	JsonbValue	value;			/* map and vector */
+	JsonbValue	value;			/* map and vector, where place is NULL */
+	struct RamaFocus *place;	/* map and vector: where the value is, not
+								 * read yet */
 	int			order;			/* as given by a caller */
 } RamaEntry;
 
@@ -100,9 +103,20 @@ typedef struct RamaEntries
 {
 	RamaSchemaKind kind;
 	const RamaNode *node;		/* NULL: plain data, keys are text or JSON */
+	bool		unsorted;		/* plain map: not in the order of the text of
+								 * its keys */
+	bool		asobject;		/* map: written as an object, not as pairs */
 	int			count;
 	RamaEntry  *entry;
 } RamaEntries;
+
+/* Values collected on the way to a focus, the last one first. */
+typedef struct RamaCollected
+{
+	JsonbValue	value;
+	int			count;			/* this one included */
+	const struct RamaCollected *before;
+} RamaCollected;
 
 /* Where a focus is. */
 typedef enum RamaPlace
@@ -130,11 +144,13 @@ typedef struct RamaFocus
 	RamaEntries *entries;
 	struct RamaFocus *first;	/* PAIR */
 	struct RamaFocus *second;
+	const RamaCollected *collected; /* NULL: none */
 } RamaFocus;
 
 typedef struct RamaNavigator RamaNavigator;
 typedef struct RamaFrame RamaFrame;
 typedef struct RamaEval RamaEval;
+typedef struct RamaCall RamaCall;
 
 /* A key in the forms that its place may need. */
 typedef struct RamaKey
@@ -144,6 +160,43 @@ typedef struct RamaKey
 								 * as given */
 	int			field;			/* of a struct, or of a pair */
 } RamaKey;
+
+/* A function that is built in, functions.c */
+typedef struct RamaBuiltin RamaBuiltin;
+struct RamaBuiltin
+{
+	const char *name;
+	int			minargs;
+	int			maxargs;		/* -1: any number */
+	bool		(*call) (const RamaBuiltin *function, int nargs, const JsonbValue *args,
+						 JsonbValue *result);	/* false: null */
+	int			code;			/* of functions that share a call */
+	bool		collection;		/* the first argument is a collection */
+};
+
+/* How a function is called on a focus. */
+typedef enum RamaCallWay
+{
+	RAMA_CALL_VALUE,			/* with its value */
+	RAMA_CALL_COUNT,			/* its number of elements, from the index */
+	RAMA_CALL_EXISTS,			/* whether there is something */
+	RAMA_CALL_NOTHING,			/* whether there is nothing */
+	RAMA_CALL_LIST,				/* what the branch selects */
+	RAMA_CALL_ONE,				/* the one value it selects, or null */
+	RAMA_CALL_SELECTS			/* whether it selects anything */
+} RamaCallWay;
+
+/* An argument that is a function, with the arguments that follow the value. */
+struct RamaCall
+{
+	const char *name;
+	const RamaBuiltin *builtin; /* or: */
+	struct RamaSqlFunction *function;
+	int			nargs;
+	JsonbValue *args;
+	RamaCallWay way;
+	int			branch;			/* of the step */
+};
 
 /* A step of a path. */
 typedef struct RamaStep
@@ -160,7 +213,28 @@ typedef struct RamaStep
 	int64		to;
 	RamaPart	part;			/* ranges */
 	RamaSchemaKind kind;		/* ranges: of what */
+	int			nbranches;		/* arguments that are paths */
+	struct RamaBranch *branches;
+	bool		plain;			/* branches yield different shapes */
+	int			ncalls;			/* arguments that are functions */
+	RamaCall   *calls;
+	JsonbValue	value;			/* a constant, as stored */
+	bool		typed;			/* ... it is key.datum, of type: */
+	RamaType	type;
+	int			nkeys;			/* submap, subset */
+	RamaKey    *keys;
+	char	   *name;			/* of a named path */
 } RamaStep;
+
+/* A path that is an argument of a step. */
+typedef struct RamaBranch
+{
+	int			nsteps;
+	RamaStep   *steps;
+	RamaShape	in;
+	RamaShape	out;
+	bool		never;			/* it ends in stop: what it yields does not matter */
+} RamaBranch;
 
 typedef struct RamaPath
 {
@@ -168,6 +242,7 @@ typedef struct RamaPath
 	int			nsteps;
 	RamaStep   *steps;
 	bool		stable;			/* conversions depend on nothing but the path */
+	List	   *naming;			/* named paths that are being bound */
 	int			users;			/* evaluations; those that an error ended count on */
 } RamaPath;
 
@@ -183,12 +258,20 @@ struct RamaFrame
 	RamaPlaceRow		row;			/* scan: where it is */
 	int64		remaining;		/* scan: rows to go, or -1 */
 	RamaEntries *entries;
-	int			position;		/* in entries */
+	int			position;		/* in entries, branches, parts */
+	int			ends;
+	int64	   *parts;			/* beginnings and ends, 2 * ends of them */
+	RamaEval   *nested;			/* of a branch, while it is open */
+	MemoryContext nestedcontext;
 };
 
 struct RamaEval
 {
 	RamaPath   *path;
+	bool		nested;			/* of a branch of the path */
+	const RamaStep *steps;
+	int			nsteps;
+	RamaFocus	start;
 	Snapshot	snapshot;		/* registered */
 	MemoryContext context;
 	bool		registered;		/* snapshot is */
@@ -212,6 +295,8 @@ struct RamaNavigator
 	bool		(*next) (RamaEval *eval, RamaFrame *frame, RamaFocus *out);
 	bool		eachkey;		/* any number of keys, each a step */
 	bool		write;			/* may stand in the place of a key in a write */
+	bool		keyed;			/* its arguments are bound to the schema: where
+								 * they are to plain data, the focus is made that */
 };
 
 /* near.c: what somebody who wrote an unknown name may have meant */
@@ -232,11 +317,14 @@ extern const RamaNavigator *rama_navigator_find(const char *name, int position);
 
 /* parse.c */
 extern RamaStep *rama_path_parse(JsonbContainer *path, int *nsteps);
+extern void rama_step_of_name(RamaStep *step, const char *name, const RamaStep *from);
 extern RamaStep *rama_path_parse_one(const JsonbValue *json, int position, int *nsteps);
 pg_noreturn extern void rama_step_error(const RamaStep *step, const char *format,...)
 			pg_attribute_printf(2, 3);
 extern int64 rama_step_int(const RamaStep *step, int arg);
 extern const char *rama_json_kind(const JsonbValue *json);
+extern bool rama_json_is_array(const JsonbValue *json);
+extern bool rama_json_is_object(const JsonbValue *json);
 
 /* cache.c */
 extern RamaPath *rama_path_get(RamaPState *pstate, Jsonb *json);
@@ -247,6 +335,47 @@ extern RamaShape rama_shape_of_node(const RamaNode *node);
 extern RamaShape rama_shape_of_value(const RamaNode *collection);
 extern const char *rama_shape_name(RamaShape shape);
 extern int	rama_struct_field(const RamaNode *node, const char *name, int len);
+extern RamaShape rama_shape_plain(void);
+extern bool rama_shape_is_scalar(RamaShape shape);
+extern const RamaType *rama_shape_type(RamaShape shape);
+extern void rama_steps_bind(RamaPath *path, RamaStep *steps, int nsteps, RamaShape *shape);
+
+/* branch.c: arguments that are paths */
+extern void rama_branch_add(RamaPath *path, RamaStep *step, int arg, RamaShape in);
+extern void rama_branch_add_empty(RamaStep *step, RamaShape in);
+extern void rama_branch_add_steps(RamaPath *path, RamaStep *step, RamaStep *steps,
+								  int nsteps, RamaShape in);
+extern void rama_branch_join(RamaStep *step, int first, int stride);
+extern bool rama_branch_selects(RamaEval *eval, const RamaBranch *branch,
+								const RamaFocus *focus);
+extern Jsonb *rama_branch_list(RamaEval *eval, const RamaBranch *branch,
+							   const RamaFocus *focus);
+extern bool rama_branch_one(RamaEval *eval, const RamaStep *step, const RamaBranch *branch,
+							const RamaFocus *focus, JsonbValue *json);
+extern void rama_branch_open(RamaEval *eval, RamaFrame *frame);
+extern void rama_branch_enter(RamaEval *eval, RamaFrame *frame, const RamaBranch *branch);
+extern bool rama_branch_next(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+
+/* call.c, functions.c, sqlfunction.c: functions in paths */
+extern void rama_call_add(RamaPath *path, RamaStep *step, const JsonbValue *name,
+						  int nargs, JsonbValue *args, const RamaShape *value);
+extern bool rama_call_values(const RamaStep *step, const RamaCall *call,
+							 int nvalues, const JsonbValue *values, JsonbValue *result);
+extern bool rama_call_collected(const RamaStep *step, const RamaCall *call,
+								const RamaCollected *collected, const JsonbValue *value,
+								JsonbValue *result);
+extern bool rama_call_focus(RamaEval *eval, const RamaStep *step, const RamaCall *call,
+							RamaFocus *focus, JsonbValue *result);
+extern const RamaBuiltin *rama_builtin_find(const char *name);
+extern char *rama_builtin_near(const char *name);
+extern struct RamaSqlFunction *rama_sql_function_bind(const RamaStep *step, const char *name,
+													  const RamaType *first, int nargs,
+													  const JsonbValue *args);
+extern bool rama_sql_function_call(const RamaStep *step, struct RamaSqlFunction *function,
+								   int nargs, const JsonbValue *args, JsonbValue *result);
+extern bool rama_json_is_true(const JsonbValue *json);
+extern bool rama_json_compare(const JsonbValue *a, const JsonbValue *b, int *order);
+extern bool rama_json_equal(const JsonbValue *a, const JsonbValue *b);
 
 /* nav_key.c, nav_each.c, nav_range.c, nav_view.c */
 extern void rama_bind_key(RamaPath *path, RamaStep *step);
@@ -283,6 +412,55 @@ extern bool rama_go_range(RamaEval *eval, const RamaStep *step, RamaFocus *focus
 extern bool rama_go_sublist(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
 extern void rama_bind_view(RamaPath *path, RamaStep *step);
 extern bool rama_go_view(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_step_is_count(const RamaStep *step);
+extern void rama_bind_null_to_val(RamaPath *path, RamaStep *step);
+extern void rama_bind_null_to_list(RamaPath *path, RamaStep *step);
+extern bool rama_go_null_to_val(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+
+/* nav_filter.c */
+extern void rama_bind_stay(RamaPath *path, RamaStep *step);
+extern bool rama_go_stay(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_stop(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_pred(RamaPath *path, RamaStep *step);
+extern bool rama_go_pred(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_compare(RamaPath *path, RamaStep *step);
+extern bool rama_go_equal(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_not_equal(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_less(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_less_equal(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_greater(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_greater_equal(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_selected(RamaPath *path, RamaStep *step);
+extern bool rama_go_selected(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_not_selected(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_collected(RamaPath *path, RamaStep *step);
+extern bool rama_go_collected(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+
+/* nav_branch.c */
+extern void rama_bind_if_path(RamaPath *path, RamaStep *step);
+extern void rama_bind_cond_path(RamaPath *path, RamaStep *step);
+extern void rama_open_cond_path(RamaEval *eval, RamaFrame *frame);
+extern void rama_bind_multi_path(RamaPath *path, RamaStep *step);
+extern void rama_bind_continue_then_stay(RamaPath *path, RamaStep *step);
+extern void rama_bind_stay_then_continue(RamaPath *path, RamaStep *step);
+extern void rama_bind_page_size(RamaPath *path, RamaStep *step);
+extern void rama_open_multi_path(RamaEval *eval, RamaFrame *frame);
+extern bool rama_next_multi_path(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+extern void rama_bind_fresh_collected(RamaPath *path, RamaStep *step);
+extern bool rama_next_fresh_collected(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+extern void rama_bind_subselect(RamaPath *path, RamaStep *step);
+extern bool rama_go_subselect(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+
+/* nav_collect.c */
+extern void rama_bind_collect(RamaPath *path, RamaStep *step);
+extern bool rama_go_collect(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_collect_one(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_val(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_putval(RamaPath *path, RamaStep *step);
+extern bool rama_go_putval(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_go_dispense(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern bool rama_focus_to_json_collected(RamaFocus *focus, Snapshot snapshot, JsonbValue *json);
+extern Datum rama_focus_result(RamaFocus *focus, Snapshot snapshot, bool *isnull);
 
 /* focus.c */
 extern void rama_focus_root(RamaFocus *focus, RamaPState *pstate);
@@ -300,6 +478,9 @@ extern void rama_focus_resolve_amount(RamaFocus *focus, Snapshot snapshot);
 extern int64 rama_focus_count(RamaFocus *focus, Snapshot snapshot);
 extern RamaScan *rama_focus_scan(const RamaFocus *focus, bool backward, Snapshot snapshot);
 extern bool rama_focus_exists(RamaFocus *focus, Snapshot snapshot);
+extern bool rama_focus_is_map_part(const RamaFocus *focus);
+extern bool rama_focus_datum_of_type(RamaFocus *focus, const RamaType *type,
+									 Snapshot snapshot, Datum *datum);
 extern Datum rama_slot_key(TupleTableSlot *slot, AttrNumber attno);
 
 /* entries.c: collections in memory */
@@ -310,12 +491,13 @@ extern void rama_entry_value(const RamaEntries *entries, int i, RamaFocus *out);
 extern void rama_entry_key(const RamaEntries *entries, int i, RamaFocus *out);
 extern RamaEntries *rama_entries_range(const RamaEntries *entries, const RamaPart *part);
 extern int	rama_entries_find(const RamaEntries *entries, Datum key);
+extern RamaEntries *rama_entries_of_part(RamaFocus *focus, Snapshot snapshot);
 
 /* output.c: foci and datums to JSON */
 extern bool rama_focus_to_json(RamaFocus *focus, Snapshot snapshot, JsonbValue *json);
-extern Datum rama_focus_to_jsonb(RamaFocus *focus, Snapshot snapshot, bool *isnull);
 extern void rama_datum_to_json(Oid type, Datum datum, JsonbValue *json);
 extern void rama_json_name(const JsonbValue *json, JsonbValue *name);
+extern void rama_check_elements(int64 elements);
 extern Jsonb *rama_json_to_jsonb(const JsonbValue *json);
 extern void rama_jsonb_to_json(Jsonb *jsonb, JsonbValue *json);
 extern char *rama_json_to_text(const JsonbValue *json, int *len);
@@ -324,6 +506,8 @@ extern char *rama_json_to_text(const JsonbValue *json, int *len);
  * Where a conversion happens, for the messages of its errors. Errors of a
  * type's input are 22P02 within it.
  */
+#define RAMA_IN_STEP "in step"	/* what: around a path that is an argument */
+
 typedef struct RamaWhere
 {
 	ErrorContextCallback callback;
@@ -380,6 +564,10 @@ extern void rama_value_input(Datum value, bool isnull, RamaInput *input);
 /* eval.c */
 extern void rama_eval_init(RamaEval *eval, RamaPath *path, bool registered,
 						   MemoryContext context);
+extern void rama_eval_init_branch(RamaEval *eval, const RamaEval *outer,
+								  const RamaBranch *branch, const RamaFocus *start,
+								  MemoryContext context);
+extern void rama_eval_fit(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
 extern bool rama_eval_next(RamaEval *eval, RamaFocus *out);
 extern void rama_eval_end(RamaEval *eval);
 

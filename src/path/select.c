@@ -58,7 +58,7 @@ rama_select(PG_FUNCTION_ARGS)
 	if (rama_eval_next(eval, &focus))
 	{
 		bool		isnull;
-		Datum		result = rama_focus_to_jsonb(&focus, eval->snapshot, &isnull);
+		Datum		result = rama_focus_result(&focus, eval->snapshot, &isnull);
 
 		if (isnull)
 			SRF_RETURN_NEXT_NULL(call);
@@ -92,7 +92,7 @@ rama_select_one(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the path selects no value")));
-	result = rama_focus_to_jsonb(&focus, eval.snapshot, &isnull);
+	result = rama_focus_result(&focus, eval.snapshot, &isnull);
 	if (rama_eval_next(&eval, &focus))
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_ROWS),

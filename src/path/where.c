@@ -44,7 +44,10 @@ unify_sqlstate(const RamaWhere *where, int sqlstate)
 	}
 }
 
-/* "step 2: " before the message, unless it says so already. */
+/*
+ * "step 2: " before the message, unless it says so already; "in step 2: " for
+ * a path within it always.
+ */
 static void
 prefix_message(const RamaWhere *where)
 {
@@ -53,7 +56,10 @@ prefix_message(const RamaWhere *where)
 	ErrorData  *error = CopyErrorData();
 
 	MemoryContextSwitchTo(old);
-	if (error->message == NULL || strncmp(error->message, "step ", 5) == 0)
+	if (error->message == NULL ||
+		(strcmp(where->what, RAMA_IN_STEP) != 0 &&
+		 (strncmp(error->message, "step ", 5) == 0 ||
+		  strncmp(error->message, RAMA_IN_STEP, strlen(RAMA_IN_STEP)) == 0)))
 		return;
 	if (where->position > 0)
 		errmsg_internal("%s %d: %s", where->what, where->position, error->message);

@@ -95,3 +95,10 @@ COMMENT ON COLUMN rama.source.target IS
 COMMENT ON COLUMN rama.source.merge IS 'The aggregators that merge them.';
 SELECT pg_catalog.pg_extension_config_dump('rama.source', 'WHERE rama.is_dumped(topology)');
 CREATE TRIGGER guard_catalog BEFORE INSERT ON rama.source FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_catalog();
+
+CREATE TABLE rama.path_function (
+	function text COLLATE "C" PRIMARY KEY
+);
+COMMENT ON TABLE rama.path_function IS
+'SQL functions that paths may call although they are not IMMUTABLE, by qualified name and argument types: see rama.allow_in_paths.';
+SELECT pg_catalog.pg_extension_config_dump('rama.path_function', '');

@@ -54,3 +54,13 @@ CREATE FUNCTION rama.remove(pstate regclass, VARIADIC keys rama.value[]) RETURNS
 AS 'MODULE_PATHNAME', 'rama_remove' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION rama.remove(regclass, rama.value[]) IS
 'keys...: removes the entry of a map, the element of a set or vector, or sets the field of a struct to null, with all that is below; the last key of a set is the element. Returns whether there was something. Errors: those of rama.get, 55000 a PState that a topology writes, 42501 no DELETE privilege.';
+
+CREATE FUNCTION rama.allow_in_paths(function regprocedure) RETURNS void
+AS 'MODULE_PATHNAME', 'rama_allow_in_paths' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.allow_in_paths(regprocedure) IS
+'Lets paths call the function, written with its schema, although it is not IMMUTABLE; whoever uses the path needs EXECUTE. For the function''s owner. Errors: 42501 not the owner, 22023 a procedure, an aggregate, or a function that returns a set or nothing.';
+
+CREATE FUNCTION rama.forbid_in_paths(function regprocedure) RETURNS void
+AS 'MODULE_PATHNAME', 'rama_forbid_in_paths' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.forbid_in_paths(regprocedure) IS
+'Takes back rama.allow_in_paths(): from now on paths call the function only if it is IMMUTABLE. Error: 42501 not the owner.';
