@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "index/batch.h"
 #include "index/index.h"
 #include "index/insert.h"
 #include "miscadmin.h"
@@ -15,32 +16,10 @@
 #include "storage/predicate.h"
 #include "utils/memutils.h"
 
-typedef struct BatchEntry
-{
-	uint64		head;			/* the first bytes in which entries differ */
-	PsString	string;
-	int			keylen;
-	int			row;
-	bool		must_check;		/* for uniqueness */
-} BatchEntry;
-
-typedef struct Batch
-{
-	Relation	index;
-	Relation	heap;
-	struct IndexInfo *info;
-	Datum	   *const *values;
-	bool	   *const *nulls;
-	ItemPointer const *tids;
-	IndexUniqueCheck check;
-	int			n;
-	BatchEntry *entries;
-} Batch;
-
 /* Entries that go to one leaf */
 typedef struct Run
 {
-	Batch	   *batch;
+	PsBatch	   *batch;
 	Page		page;
 	int			first;
 	int			end;			/* what the leaf does not cover any more */
@@ -48,18 +27,17 @@ typedef struct Run
 	int			size;			/* of that one, if it does not fit; or 0 */
 } Run;
 
-static void encode_rows(Batch *batch);
-static void sort_entries(Batch *batch);
-static int	insert_run(Batch *batch, int first);
-static int	covered_end(Batch *batch, Page page, int first);
+static void encode_rows(PsBatch *batch);
+static void sort_entries(PsBatch *batch);
+static int	insert_run(PsBatch *batch, int first);
+static bool open_run(Run *run, Buffer leaf);
 static void add_entries(Run *run, Buffer leaf);
-static bool is_alone(Run *run, BatchEntry *entry, OffsetNumber offset);
-static PsString entry_key(const BatchEntry *entry);
-static void insert_alone(Batch *batch, int i);
-static bool is_sorted(const Batch *batch);
+static PsString entry_key(const PsBatchEntry *entry);
+static void insert_alone(PsBatch *batch, int i);
+static bool is_sorted(const PsBatch *batch);
 
 #define ST_SORT sort_batch
-#define ST_ELEMENT_TYPE BatchEntry
+#define ST_ELEMENT_TYPE PsBatchEntry
 #define ST_COMPARE(a, b) \
 	((a)->head != (b)->head ? ((a)->head < (b)->head ? -1 : 1) : \
 	 ps_compare((a)->string, (b)->string))
@@ -77,7 +55,7 @@ rama_index_insert_many(Relation index, Relation heap, struct IndexInfo *info,
 					   int n, Datum *const *values, bool *const *nulls,
 					   ItemPointer const *tids, IndexUniqueCheck check)
 {
-	Batch		batch = {
+	PsBatch		batch = {
 		.index = index,
 		.heap = heap,
 		.info = info,
@@ -114,17 +92,17 @@ rama_index_is_pstate(Relation index)
 }
 
 static void
-encode_rows(Batch *batch)
+encode_rows(PsBatch *batch)
 {
 	bool		check = batch->check == UNIQUE_CHECK_YES;
 	StringInfoData buf;
 
 	batch->entries = MemoryContextAllocHuge(CurrentMemoryContext,
-											batch->n * sizeof(BatchEntry));
+											batch->n * sizeof(PsBatchEntry));
 	initStringInfo(&buf);
 	for (int i = 0; i < batch->n; i++)
 	{
-		BatchEntry *entry = &batch->entries[i];
+		PsBatchEntry *entry = &batch->entries[i];
 		char	   *data;
 		bool		hasnull;
 
@@ -145,7 +123,7 @@ encode_rows(Batch *batch)
 
 /* Most comparisons are those of the bytes that follow what all have in common. */
 static void
-sort_entries(Batch *batch)
+sort_entries(PsBatch *batch)
 {
 	PsString	first = batch->entries[0].string;
 
@@ -153,7 +131,7 @@ sort_entries(Batch *batch)
 		first.len = ps_common(first, batch->entries[i].string);
 	for (int i = 0; i < batch->n; i++)
 	{
-		BatchEntry *entry = &batch->entries[i];
+		PsBatchEntry *entry = &batch->entries[i];
 		uint64		head = 0;
 
 		memcpy(&head, entry->string.data + first.len,
@@ -165,7 +143,7 @@ sort_entries(Batch *batch)
 }
 
 static bool
-is_sorted(const Batch *batch)
+is_sorted(const PsBatch *batch)
 {
 	for (int i = 1; i < batch->n; i++)
 	{
@@ -177,24 +155,34 @@ is_sorted(const Batch *batch)
 }
 
 /*
- * Inserts entries from the first on into the leaf that covers it; returns the
- * first that is not inserted, which may be the same.
+ * Inserts entries from the first on into the leaf that covers it: if not all
+ * that belong there fit, by splitting it. Returns the first that is not
+ * inserted, which may be the same.
  */
 static int
-insert_run(Batch *batch, int first)
+insert_run(PsBatch *batch, int first)
 {
 	Run			run = {.batch = batch,.first = first};
 	PsString	string = batch->entries[first].string;
 	Buffer		leaf;
+	bool		all_fit;
 
 	CHECK_FOR_INTERRUPTS();
 	leaf = ps_search(batch->index, string, PS_AT, 0, BUFFER_LOCK_EXCLUSIVE);
-	run.page = BufferGetPage(leaf);
-	run.end = covered_end(batch, run.page, first);
+	all_fit = open_run(&run, leaf);
+	if (!all_fit)
+	{
+		int			n;
+
+		UnlockReleaseBuffer(leaf);
+		n = ps_batch_split(batch, first);
+		if (n > 0)
+			return first + n;
+		leaf = ps_search(batch->index, string, PS_AT, 0,
+						 BUFFER_LOCK_EXCLUSIVE);
+		open_run(&run, leaf);
+	}
 	add_entries(&run, leaf);
-	if (run.next == first && run.size > 0 &&
-		ps_remove_dead(batch->index, batch->heap, leaf, run.size, false))
-		add_entries(&run, leaf);
 	UnlockReleaseBuffer(leaf);
 	if (run.next > first)
 		return run.next;
@@ -207,9 +195,28 @@ insert_run(Batch *batch, int first)
 	return first + 1;
 }
 
-/* The first entry that the leaf does not cover: they are in order. */
-static int
-covered_end(Batch *batch, Page page, int first)
+/*
+ * What belongs to the leaf. Do all fit, if need be after dead entries have been
+ * removed?
+ */
+static bool
+open_run(Run *run, Buffer leaf)
+{
+	int			prefix;
+	int			size = 0;
+
+	run->page = BufferGetPage(leaf);
+	run->end = ps_batch_covered_end(run->batch, run->page, run->first);
+	prefix = PsPageOpaque(run->page)->prefix;
+	for (int i = run->first; i < run->end && size < BLCKSZ; i++)
+		size += sizeof(ItemIdData) + run->batch->entries[i].string.len - prefix;
+	return ps_page_free(run->page) >= size ||
+		ps_remove_dead(run->batch->index, run->batch->heap, leaf, size, false);
+}
+
+/* The first entry after this one that the leaf does not cover. */
+int
+ps_batch_covered_end(PsBatch *batch, Page page, int first)
 {
 	int			covered = first;
 	int			end = batch->n;
@@ -253,14 +260,14 @@ add_entries(Run *run, Buffer leaf)
 	run->size = 0;
 	for (run->next = run->first; run->next < run->end; run->next++)
 	{
-		BatchEntry *entry = &run->batch->entries[run->next];
+		PsBatchEntry *entry = &run->batch->entries[run->next];
 		PsString	suffix = {entry->string.data + prefix,
 		entry->string.len - prefix};
 		int			size = sizeof(ItemIdData) + suffix.len;
 
 		offset = run->next == run->first ? ps_page_find(page, entry->string) :
 			ps_page_find_from(page, offset, entry->string);
-		if (entry->must_check && !is_alone(run, entry, offset))
+		if (!ps_batch_is_alone(run->batch, page, run->next, offset))
 			break;
 		if (free < size)
 		{
@@ -280,16 +287,19 @@ add_entries(Run *run, Buffer leaf)
 }
 
 /*
- * Is there no other entry of the key, dead or alive? The leaf must be the only
- * one where there can be any, and those of the batch count.
+ * Is there no other entry of the key of this one, which belongs before the
+ * offset, dead or alive? The leaf must be the only one where there can be any,
+ * and those of the batch count. True if it does not matter.
  */
-static bool
-is_alone(Run *run, BatchEntry *entry, OffsetNumber offset)
+bool
+ps_batch_is_alone(PsBatch *batch, Page page, int i, OffsetNumber offset)
 {
-	Page		page = run->page;
+	PsBatchEntry *entry = &batch->entries[i];
 	PsString	key = entry_key(entry);
 
-	if (entry > run->batch->entries &&
+	if (!entry->must_check)
+		return true;
+	if (i > 0 &&
 		ps_compare(entry_key(entry - 1), key) == 0)
 		return false;
 	if (ps_page_compare_low(page, key) < 0 ||
@@ -303,7 +313,7 @@ is_alone(Run *run, BatchEntry *entry, OffsetNumber offset)
 }
 
 static PsString
-entry_key(const BatchEntry *entry)
+entry_key(const PsBatchEntry *entry)
 {
 	return (PsString)
 	{
@@ -312,7 +322,7 @@ entry_key(const BatchEntry *entry)
 }
 
 static void
-insert_alone(Batch *batch, int i)
+insert_alone(PsBatch *batch, int i)
 {
 	int			row = batch->entries[i].row;
 

@@ -16,15 +16,12 @@
 static bool split_root(Relation index, uint16 level, PsArrival *arrival);
 static bool split_child(Relation index, uint16 level, PsArrival *arrival,
 						int *parent_size);
-static Buffer lock_child(Relation index, Buffer parent, OffsetNumber downlink,
-						 PsString key, uint16 level);
 static void write_root_split(Relation index, Buffer root,
 							 const PsSplit *split);
 static void write_split(Relation index, Buffer parent, OffsetNumber downlink,
 						Buffer child, const PsSplit *split);
 static void add_entries(StringInfo ops, Page page, OffsetNumber from,
 						OffsetNumber to, int prefix);
-static PsString page_high(Page page, StringInfo high);
 static PsString skip(PsString string, int n);
 
 /*
@@ -113,7 +110,7 @@ split_child(Relation index, uint16 level, PsArrival *arrival,
 		return false;
 	page = BufferGetPage(parent);
 	downlink = ps_page_find_child(page, arrival->key, PS_AT);
-	child = lock_child(index, parent, downlink, arrival->key, level);
+	child = ps_lock_child(index, parent, downlink, arrival->key, level);
 	if (ps_page_free(BufferGetPage(child)) < arrival->size)
 	{
 		PsSplit		split;
@@ -133,9 +130,12 @@ split_child(Relation index, uint16 level, PsArrival *arrival,
 	return *parent_size == 0;
 }
 
-/* The child of a locked parent, which therefore must be what it says. */
-static Buffer
-lock_child(Relation index, Buffer parent, OffsetNumber downlink, PsString key,
+/*
+ * The child of a parent that the caller has locked, which therefore must be what
+ * the downlink says. Locked exclusively.
+ */
+Buffer
+ps_lock_child(Relation index, Buffer parent, OffsetNumber downlink, PsString key,
 		   uint16 level)
 {
 	BlockNumber block = ps_page_child(BufferGetPage(parent), downlink);
@@ -193,7 +193,7 @@ write_split(Relation index, Buffer parent, OffsetNumber downlink,
 	PsString	separator = ps_string(&split->separator);
 	Buffer		right = ps_new_page(index);
 	StringInfoData buf;
-	PsString	high = page_high(page, &buf);
+	PsString	high = ps_page_high_string(page, &buf);
 	PsWrite		write;
 	StringInfo	ops;
 
@@ -236,9 +236,9 @@ add_entries(StringInfo ops, Page page, OffsetNumber from, OffsetNumber to,
 	}
 }
 
-/* The high fence, which "high" keeps; infinite, or not. */
-static PsString
-page_high(Page page, StringInfo high)
+/* The high fence, infinite or not. "high" is begun, and keeps it. */
+PsString
+ps_page_high_string(Page page, StringInfo high)
 {
 	initStringInfo(high);
 	if (ps_page_high_is_infinite(page))

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * split.h
- *	  Where to split a page: between split.c and split_point.c.
+ *	  Between split.c, split_point.c and batch_split.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,6 +28,11 @@ typedef struct PsSplit
 	OffsetNumber first;
 	StringInfoData separator;
 } PsSplit;
+
+/* split.c */
+extern Buffer ps_lock_child(Relation index, Buffer parent, OffsetNumber downlink,
+							PsString key, uint16 level);
+extern PsString ps_page_high_string(Page page, StringInfo high);
 
 /* split_point.c */
 extern void ps_choose_split(Page page, const PsArrival *arrival, PsSplit *split);
