@@ -1,5 +1,5 @@
 # Everything at once on pstate indexes: inserts, updates, deletes of ranges,
-# fills, scans and cursors in both directions that compare what they find with
+# rows in batches as the flush of a PState inserts them, scans and cursors in both directions that compare what they find with
 # a sequential scan's rows of the same snapshot, and VACUUM. In the end the
 # indexes are intact, and say what the table does. And 1 000 hot keys whose
 # rows get version after version stay few pages without VACUUM.
@@ -58,7 +58,7 @@ sub finish
 	return $n // 0;
 }
 
-$node->safe_psql('postgres', q{
+my $sql = q{
 CREATE TABLE soak (id int, k text COLLATE "C", n int, pad text);
 INSERT INTO soak SELECT i, 'group ' || i / 100 % 40 || '/' || i, i % 7, 'x' FROM generate_series(1, 20000, 2) i;
 CREATE UNIQUE INDEX soak_id ON soak USING pstate (id);
@@ -73,10 +73,23 @@ EXCEPTION WHEN unique_violation THEN
 	UPDATE soak SET n = nullif(v % 7, 6) WHERE id = i;
 END $$;
 
+CREATE FUNCTION insert_many(regclass, text) RETURNS int LANGUAGE c STRICT AS 'INSERT_MANY';
+
 CREATE FUNCTION soak_fill(lo int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO soak SELECT i, 'group ' || i / 100 % 40 || '/' || i, i % 5, 'f' FROM generate_series(lo, lo + 100) i
 	WHERE NOT EXISTS (SELECT FROM soak WHERE id = i);
+EXCEPTION WHEN unique_violation THEN
+END $$;
+
+-- A run, and what is scattered; the few ids that are not looked for may be there.
+CREATE FUNCTION soak_batch(lo int, n int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM insert_many('soak', format($q$
+		SELECT i::int, 'group ' || i / 100 %% 40 || '/' || i, (i %% 5)::int, 'b'::text
+		FROM (SELECT i FROM generate_series(%1$s, %1$s + %2$s) i
+			UNION SELECT (random() * 20000)::int FROM generate_series(1, %2$s / 2)) i
+		WHERE i %% 500 = 0 OR NOT EXISTS (SELECT FROM soak WHERE id = i)$q$, lo, n));
 EXCEPTION WHEN unique_violation THEN
 END $$;
 
@@ -160,7 +173,10 @@ BEGIN
 	END LOOP;
 	CLOSE c;
 END $$;
-});
+};
+
+$sql =~ s/INSERT_MANY/program('insert_many.so')/e;
+$node->safe_psql('postgres', $sql);
 
 my $write = script('write', q{
 \set i random(1, 20000)
@@ -186,6 +202,11 @@ my $fill = script('fill', q{
 \set i random(1, 20000)
 SELECT soak_fill(:i);
 });
+my $batch = script('batch', q{
+\set i random(1, 20000)
+\set n random(1, 400)
+SELECT soak_batch(:i, :n);
+});
 my $rollback = script('rollback', q{
 \set i random(1, 20000)
 BEGIN;
@@ -209,7 +230,7 @@ COMMIT;
 my $vacuum = script('vacuum', q{VACUUM soak;});
 
 my @running = (
-	pgbench('writers', 5, [ [ 40, $write ], [ 20, $key ], [ 30, $hot ], [ 3, $delete ], [ 6, $fill ], [ 2, $rollback ] ], '-T', $seconds),
+	pgbench('writers', 5, [ [ 40, $write ], [ 20, $key ], [ 30, $hot ], [ 3, $delete ], [ 3, $fill ], [ 4, $batch ], [ 2, $rollback ] ], '-T', $seconds),
 	pgbench('readers', 3, [ [ 2, $compare ], [ 1, $walk ] ], '-T', $seconds),
 	pgbench('vacuum', 1, [ [ 1, $vacuum ] ], '-T', $seconds, '--rate=10'));
 my @done = map { finish($_) } @running;
