@@ -64,7 +64,8 @@ for table in requests emails ids; do
 		check_build_$table() { :; }"
 	if [[ $parts == *build* ]]; then
 		contest build_$table pstate btree
-		row "build, $table" 's' "$(median "$RAMA_WORK/build_$table.wall.pstate")" "$(median "$RAMA_WORK/build_$table.wall.btree")" btree '>= 1' lower
+		row "build, $table" 'CPU s' "$(median "$RAMA_WORK/build_$table.cpu.pstate")" "$(median "$RAMA_WORK/build_$table.cpu.btree")" btree '>= 1' lower
+		row "build, $table" 's' "$(median "$RAMA_WORK/build_$table.wall.pstate")" "$(median "$RAMA_WORK/build_$table.wall.btree")" btree - lower
 	else
 		index_on $table pstate
 		index_on $table btree
