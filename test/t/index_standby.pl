@@ -14,7 +14,7 @@ use RamaIndex;
 
 my $primary = rama_node('index_primary',
 	init => { allows_streaming => 1, has_archiving => 1 },
-	conf => "wal_consistency_checking = 'all'\nwal_keep_size = 2GB\nautovacuum = off");
+	conf => "wal_consistency_checking = 'all, pg_rama'\nwal_keep_size = 2GB\nautovacuum = off");
 create_indexed($primary, 't');
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('index_standby');
@@ -22,10 +22,11 @@ $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->append_conf('postgresql.conf', 'hot_standby_feedback = off');
 $standby->start;
 
+# PostgreSQL reads "all" before there are resource managers of libraries.
 my %modes = (
-	custom => "shared_preload_libraries = 'pg_rama'\npg_rama.custom_wal = on",
-	generic => "shared_preload_libraries = 'pg_rama'\npg_rama.custom_wal = off",
-	'not preloaded' => "shared_preload_libraries = ''");
+	custom => "shared_preload_libraries = 'pg_rama'\npg_rama.custom_wal = on\nwal_consistency_checking = 'all, pg_rama'",
+	generic => "shared_preload_libraries = 'pg_rama'\npg_rama.custom_wal = off\nwal_consistency_checking = 'all, pg_rama'",
+	'not preloaded' => "shared_preload_libraries = ''\nwal_consistency_checking = 'all'");
 
 my @steps = (
 	[ 'insertion', RamaIndex::rows_sql('t', 1500) ],

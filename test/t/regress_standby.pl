@@ -12,7 +12,7 @@ use Rama;
 
 my $primary = rama_node('regress_primary',
 	init => { allows_streaming => 1, extra => [ '--no-locale', '--encoding=UTF8' ] },
-	conf => "wal_consistency_checking = 'all'\nwal_keep_size = 4GB\nmax_connections = 100\nfsync = off");
+	conf => "wal_consistency_checking = 'all, pg_rama'\nwal_keep_size = 4GB\nmax_connections = 100\nfsync = off");
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('regress_standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
