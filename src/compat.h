@@ -161,14 +161,6 @@ typedef bool TU_UpdateIndexes;
 	tuplesort_getdatum((sort), (forward), (value), (isnull), NULL)
 #endif
 
-/* 18 tells of a collation's order by its locale. */
-#if PG_VERSION_NUM >= 180000
-#define rama_collation_is_c(collation) \
-	(pg_newlocale_from_collation(collation)->collate_is_c)
-#else
-#define rama_collation_is_c(collation) lc_collate_is_c(collation)
-#endif
-
 /*
  * 18 asks an access method how high a tree is, and what its strategies mean.
  * (The other new fields are false or absent, as makeNode leaves them.)

@@ -168,8 +168,8 @@ encode_column(Relation index, const PsIndex *info, int column, Datum value, bool
 static void
 encode_include(const PsIndex *info, const Datum *values, const bool *isnull, StringInfo payload)
 {
-	Datum		flat[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
+	Datum		flat[INDEX_MAX_KEYS] = {0};
+	bool		nulls[INDEX_MAX_KEYS] = {0};
 	int			n = info->include->natts;
 	uint16		infomask = 0;
 	Size		size;

@@ -94,4 +94,7 @@ extern int	ps_numeric_size(const uint8 *data, int len, uint8 mask);
 extern int	ps_inet_size(const uint8 *data, int len, uint8 mask);
 extern int	ps_enum_size(const uint8 *data, int len, uint8 mask);
 
+/* collation.c */
+extern bool ps_collation_is_c(Oid collation);
+
 #endif							/* RAMA_ENCODE_H */

@@ -10,7 +10,6 @@
 #include "index/encode.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(ps_encode_text);
@@ -67,7 +66,7 @@ ps_encode_text_c(PG_FUNCTION_ARGS)
 
 	if (!ps_describe(encoder, PS_LAYOUT_TEXT, 0, false))
 		append_text(encoder, PG_GETARG_DATUM(0));
-	else if (!OidIsValid(collation) || !rama_collation_is_c(collation))
+	else if (!OidIsValid(collation) || !ps_collation_is_c(collation))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("operator class \"text_c_ops\" does not support collation \"%s\"",

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "index/index.h"
 #include "miscadmin.h"
 
@@ -26,7 +27,7 @@ static Buffer land(Relation index, BlockNumber block, PsString key,
 static Buffer lock_page(Relation index, BlockNumber block, int lockmode);
 static void report_corrupted_page(Relation index, BlockNumber block);
 static bool is_beyond(Page page, PsString key, PsSide side);
-static void report_endless_search(Relation index) pg_attribute_noreturn();
+pg_noreturn static void report_endless_search(Relation index);
 
 /*
  * The page of this level that covers "key" on this side, pinned and locked in

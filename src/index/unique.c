@@ -35,8 +35,8 @@ static bool is_conflict(PsInsertion *insertion, Walk *walk,
 						ItemPointer tid, PsVerdict *verdict);
 static bool is_live(const PsInsertion *insertion);
 static void mark_dead(Walk *walk);
-static void report_conflict(PsInsertion *insertion) pg_attribute_noreturn();
-static void report_missing(const PsInsertion *insertion) pg_attribute_noreturn();
+pg_noreturn static void report_conflict(PsInsertion *insertion);
+pg_noreturn static void report_missing(const PsInsertion *insertion);
 
 /*
  * Looks for rows, committed or in progress, that have the key. "first" is the
