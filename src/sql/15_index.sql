@@ -11,7 +11,7 @@ COMMENT ON ACCESS METHOD pstate IS
 CREATE FUNCTION rama.check_index(index regclass, heapallindexed boolean DEFAULT true) RETURNS void
 AS 'MODULE_PATHNAME', 'rama_check_index' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION rama.check_index(regclass, boolean) IS
-'Error XX002, with the block, unless the index (of access method pstate) is intact: its pages and their order, uniqueness, and, if heapallindexed, that it has just the entries of the rows that are visible now. Locks the table against writes. For its owner. Errors: XX002, 42809 not an index of pstate, 0A000 a temporary index of another session, 42501 not the owner.';
+'Error XX002, with the block, unless the index (of access method pstate) is intact: its pages and their order, uniqueness, and, if heapallindexed, that it has just the entries of the rows that are visible now. Locks the table against writes. For its owner. Errors: XX002, 42809 not an index of pstate, 0A000 a temporary index of another session, or an unlogged one on a standby, 42501 not the owner, 55000 not valid (REINDEX it), 40001 on a standby that replayed changes meanwhile.';
 
 -- Encoding of values: support functions 7 and 8 of operator classes
 
