@@ -48,16 +48,17 @@ CREATE TABLE names AS SELECT 'name ' || i % 700 AS name,
 CREATE TABLE deep AS SELECT repeat(chr(65 + i % 20), 600) || i AS key FROM generate_series(1, 400) i;
 CREATE TABLE turned AS SELECT i::bigint AS id FROM generate_series(1, 4000) i;
 CREATE TABLE marked AS SELECT i AS id FROM generate_series(1, 500) i});
+	my $create = '';
 	foreach my $table (sort keys %columns)
 	{
 		foreach my $copy (1 .. $copies)
 		{
 			my $unique = $table eq 'requests' && $copy % 2 ? 'UNIQUE' : '';
 			my $columns = $columns{$table} =~ s/<copy>/$copy/r;
-			$node->safe_psql('postgres',
-				"CREATE $unique INDEX ${table}_$copy ON $table USING pstate $columns");
+			$create .= "CREATE $unique INDEX ${table}_$copy ON $table USING pstate $columns;\n";
 		}
 	}
+	$node->safe_psql('postgres', $create);
 	$node->safe_psql('postgres', q{
 INSERT INTO requests SELECT i / 1000, md5((i / 100)::text)::uuid, 100 + i % 100 FROM generate_series(1, 3000, 7) i;
 DELETE FROM turned WHERE id BETWEEN 500 AND 3500;
@@ -173,7 +174,8 @@ sub flips_are_noticed
 	my $sound = check_all($node, @indexes);
 	is(join(' ', grep { !exists $sound->{$_} || $sound->{$_} } @indexes),
 		'', "$name: nothing is wrong with any index before");
-	my %path = map { $_ => $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('$_')") } @indexes;
+	my %path = map { my ($index, $path) = split /\|/; $index => $node->data_dir . "/$path" } split /\n/,
+	  $node->safe_psql('postgres', join "\n", map { "SELECT '$_', pg_relation_filepath('$_');" } @indexes);
 	$node->stop;
 	my %contents = map { $_ => slurp($path{$_}) } @indexes;
 	my $dead = grep { $_ && $_->[1] == 3 } map {
