@@ -84,6 +84,13 @@ SELECT jsonb_build_array(k) || rest FROM unnest(ARRAY['a', 'b', 'c']) k, (VALUES
 	('["d", ["all"], "x"]'), ('["d", ["all"], "t", ["all"]]'), ('["d", ["last"], "t", ["view", "count"]]'), ('["d", ["srange", 0, 2], ["all"], "u", "y"]'), ('["d", 0]'), ('["d", 1, "t"]'),
 	('["d", ["all"], ["must", "u"]]'), ('["d", ["all"], ["must", "t"], ["first"]]'),
 	('["mm", "p"]'), ('["mm", ["map-vals"], ["all"]]'), ('["mm", ["all"], 1, ["map-keys"]]'), ('["mm", "q", ["last"], 1, "x"]'), ('["mm", "p", ["map-vals"], ["view", "count"]]'),
+	('["v", ["all"], ["pred>", 50]]'), ('["v", ["filterer", [["pred", "odd?"]]], ["srange", 1, 3]]'), ('["v", ["continuous-subseqs", "even?"]]'), ('["v", ["indexed-vals"], ["selected?", [1, ["pred<", 50]]]]'),
+	('["v", ["srange-dynamic", ["min", 1], "count"]]'), ('["v", ["srange", 1, 4], ["view", "last"]]'), ('["v", ["subselect", [["all"]]], ["view", "sum"]]'), ('["v", ["index", 2]]'),
+	('["m", ["submap", 3, 6, 9]]'), ('["m", ["sorted-map-range-from", 5], ["submap", [3, 6, 9]], ["map-vals"]]'), ('["m", ["view", "keys"]]'), ('["m", ["sorted-map-range", 3, 9], ["view", "vals"]]'), ('["m", ["map-key", 6]]'),
+	('["m", ["all"], ["collect-one", [0]], 1, ["pred>=", 1]]'), ('["m", ["view", "contains?", 3]]'), ('["s", ["subset", ["e3", "e1", "x"]]]'), ('["s", ["set-elem", "e2"]]'), ('["s", ["nil->val", ["none"]]]'),
+	('["d", ["filterer", ["t", ["all"]]], ["all"], "t", ["first"]]'), ('["d", ["all"], ["if-path", ["t", ["must", 2]], ["t", ["all"]], ["x"]]]'), ('["d", ["all"], ["multi-path", ["x"], ["t"], ["u", "y"]]]'),
+	('["mm", ["submap", ["p", "r"]], ["map-vals"], ["last"]]'), ('["mm", ["map-vals"], ["filterer", [1, ["pred=", 1]]]]'), ('[["multi-path", ["m"], ["mm"], ["v"]], ["view", "count"]]'), ('[["multi-path", ["m"], ["mm"]], ["all"], 1]'),
+	('[["cond-path", ["v", ["all"]], ["v", ["last"]], ["s", ["all"]], ["s"], [], ["n"]]]'), ('["n", ["nil->val", 0], ["view", "+", 1]]'), ('["n", ["pred", "some?"]]'),
 	('[["map-keys"]]'), ('[["view", "count"]]'), ('[]')) r(rest);
 
 CREATE FUNCTION selected(pstate regclass, path jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -213,7 +213,6 @@ void
 rama_branch_open(RamaEval *eval, RamaFrame *frame)
 {
 	frame->position = 0;
-	frame->ends = frame->step->nbranches;
 	frame->nested = NULL;
 	if (frame->nestedcontext == NULL)
 		frame->nestedcontext = AllocSetContextCreate(eval->context, "pg_rama branch",

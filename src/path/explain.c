@@ -452,6 +452,93 @@ explain_filter(Explain *explain, const RamaStep *step)
 		explain_branch(explain, &step->branches[0], false, NULL);
 }
 
+/* The rows of several keys. */
+static void
+explain_keys(Explain *explain, const RamaStep *step)
+{
+	const RamaTable *table = explain->node->table;
+	StringInfoData keys;
+
+	if (explain->place != AT_ROWS)
+	{
+		read_row(explain);
+		add_memory_step(explain, step);
+		return;
+	}
+	initStringInfo(&keys);
+	for (int i = 0; i < step->nkeys; i++)
+		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "",
+						 literal(&explain->node->key, step->keys[i].datum));
+	explain->bounds = list_make1(psprintf("(%s IN (%s))",
+										  quote_identifier(table->columns[table->nkeys - 1].name),
+										  keys.data));
+	add_access(explain, "Index Lookups", explain->node->table);
+	explain->place = AT_MEMORY;
+}
+
+/* A collection that is walked over here. */
+static void
+explain_walk(Explain *explain, const RamaStep *step)
+{
+	if (explain->place == AT_ROWS)
+		add_bounded_scan(explain);
+	else
+		read_row(explain);
+	add_line(explain, "Filter: %s (step %d)", step_text(step), step->position);
+}
+
+/* Parts that are found when the path is evaluated. */
+static bool
+explain_part(Explain *explain, const RamaStep *step)
+{
+	const RamaNavigator *nav = step->nav;
+
+	if (nav->go == rama_go_submap || nav->go == rama_go_subset)
+		explain_keys(explain, step);
+	else if (nav->go == rama_go_filterer)
+	{
+		explain_walk(explain, step);
+		explain->place = AT_MEMORY;
+	}
+	else if (nav->open == rama_open_continuous_subseqs)
+		explain_walk(explain, step);
+	else if (nav->go == rama_go_sublist_dynamic)
+	{
+		for (int i = 0; i < step->ncalls; i++)
+			if (step->calls[i].way == RAMA_CALL_VALUE)
+			{
+				Explain		before = *explain;
+
+				explain_value(explain);
+				before.lines = explain->lines;
+				*explain = before;
+			}
+		add_memory_step(explain, step);
+	}
+	else if (nav->go == rama_go_index)
+		explain_count(explain, step);
+	else if (nav->go == rama_go_set_elem || nav->go == rama_go_map_key)
+	{
+		if (explain->place == AT_ROWS)
+			explain_must(explain, step);
+		else
+		{
+			read_row(explain);
+			add_memory_step(explain, step);
+		}
+		explain->place = AT_MEMORY;
+	}
+	else if (nav->go == rama_go_vector_end || nav->go == rama_go_new_elem ||
+			 nav->go == rama_go_stop)
+	{
+		add_line(explain, "Nothing is read: %s (step %d)", nav->names[0], step->position);
+		explain->place = AT_MEMORY;
+	}
+	else
+		return false;
+	return true;
+}
+
 static bool
 is_filter(const RamaNavigator *nav)
 {
@@ -498,13 +585,13 @@ explain_step(Explain *explain, const RamaStep *step)
 		explain_key(explain, step);
 	else if (nav->go == rama_go_must)
 		explain_must(explain, step);
-	else if (nav->open == rama_open_each)
+	else if (nav->open == rama_open_each || nav->open == rama_open_indexed_vals)
 		explain_each(explain, step);
 	else if (nav->go == rama_go_first || nav->go == rama_go_last)
 		explain_end(explain, step, nav->go == rama_go_last);
 	else if (nav->go == rama_go_range || nav->go == rama_go_sublist)
 		explain_range(explain, step);
-	else if (!explain_branches(explain, step))
+	else if (!explain_part(explain, step) && !explain_branches(explain, step))
 		add_memory_step(explain, step);
 }
 

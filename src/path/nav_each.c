@@ -198,8 +198,9 @@ row_key(const RamaNode *node, const RamaPlaceRow *row, RamaFocus *out)
 	rama_focus_datum(out, &node->key, row->keys[row->table->nkeys - 1]);
 }
 
-static void
-make_pair(RamaFocus *out)
+/* rama_focus_pair() -- A pair whose elements are to be set. */
+void
+rama_focus_pair(RamaFocus *out)
 {
 	out->at = RAMA_AT_PAIR;
 	out->node = NULL;
@@ -218,7 +219,7 @@ row_item(const RamaNode *node, RamaPlaceRow *row, RamaFocus *out)
 			row_key(node, row, out);
 			break;
 		case RAMA_MAP:
-			make_pair(out);
+			rama_focus_pair(out);
 			row_key(node, row, out->first);
 			rama_focus_node(out->second, node->children[0], row, row->keys);
 			break;
@@ -237,7 +238,7 @@ entry_item(const RamaEntries *entries, int i, RamaFocus *out)
 			rama_entry_key(entries, i, out);
 			break;
 		case RAMA_MAP:
-			make_pair(out);
+			rama_focus_pair(out);
 			rama_entry_key(entries, i, out->first);
 			rama_entry_value(entries, i, out->second);
 			break;

@@ -62,23 +62,23 @@ field_of_json(const RamaStep *step, const RamaNode *node, const JsonbValue *json
 	return rama_struct_field(node, json->val.string.val, json->val.string.len);
 }
 
-/* The keys that a path gives for a collection of node, in every form. */
-static void
-bind_collection_key(RamaPath *path, RamaStep *step, const RamaNode *node,
-					const JsonbValue *json)
+/* rama_bind_node_key() -- A key of a collection of node, in every form. */
+void
+rama_bind_node_key(RamaPath *path, const RamaNode *node, const JsonbValue *json,
+				   RamaKey *key)
 {
 	RamaInput	input;
 	JsonbValue	typed;
 
 	rama_input_of_json(&input, json);
-	step->key.datum = rama_input_to_key(&input, &node->key);
+	key->datum = rama_input_to_key(&input, &node->key);
 	if (!rama_type_input_is_immutable(node->key.oid))
 		path->stable = false;
-	rama_datum_to_json(node->key.oid, step->key.datum, &typed);
+	rama_datum_to_json(node->key.oid, key->datum, &typed);
 	if (node->kind == RAMA_MAP)
-		rama_json_name(&typed, &step->key.name);
+		rama_json_name(&typed, &key->name);
 	else
-		step->key.name = typed;
+		key->name = typed;
 }
 
 static void
@@ -158,7 +158,7 @@ bind_node_key(RamaPath *path, RamaStep *step, const RamaNode *node)
 			}
 			/* FALLTHROUGH */
 		default:
-			bind_collection_key(path, step, node, &step->args[0]);
+			rama_bind_node_key(path, node, &step->args[0], &step->key);
 			break;
 	}
 	step->out = rama_shape_of_value(node);

@@ -144,9 +144,12 @@ bind_bound(RamaPath *path, RamaStep *step, int arg, RamaBound *bound, bool inclu
 	}
 }
 
-/* The collection must be of the kind; structs and plain data are maps, too. */
-static void
-bind_kind(RamaStep *step, RamaSchemaKind kind)
+/*
+ * rama_bind_part() -- The collection must be of the kind; structs and plain
+ * data are maps, too. A part of it is what it is itself.
+ */
+void
+rama_bind_part(RamaStep *step, RamaSchemaKind kind)
 {
 	bool		fits = step->in.kind == RAMA_SHAPE_PLAIN;
 
@@ -172,7 +175,7 @@ bind_kind(RamaStep *step, RamaSchemaKind kind)
 static void
 bind_range(RamaPath *path, RamaStep *step, RamaSchemaKind kind)
 {
-	bind_kind(step, kind);
+	rama_bind_part(step, kind);
 	bind_bound(path, step, 0, &step->part.low, true);
 	bind_bound(path, step, 1, &step->part.high, false);
 	bind_options(step, 2, OPTION_INCLUSIVE_START | OPTION_INCLUSIVE_END, NULL);
@@ -181,7 +184,7 @@ bind_range(RamaPath *path, RamaStep *step, RamaSchemaKind kind)
 static void
 bind_range_from(RamaPath *path, RamaStep *step, RamaSchemaKind kind)
 {
-	bind_kind(step, kind);
+	rama_bind_part(step, kind);
 	bind_bound(path, step, 0, &step->part.low, true);
 	bind_options(step, 1, OPTION_MAX_AMT | OPTION_INCLUSIVE, &step->part.low);
 }
@@ -189,7 +192,7 @@ bind_range_from(RamaPath *path, RamaStep *step, RamaSchemaKind kind)
 static void
 bind_range_to(RamaPath *path, RamaStep *step, RamaSchemaKind kind)
 {
-	bind_kind(step, kind);
+	rama_bind_part(step, kind);
 	bind_bound(path, step, 0, &step->part.high, false);
 	bind_options(step, 1, OPTION_MAX_AMT | OPTION_INCLUSIVE, &step->part.high);
 	step->part.fromend = true;
@@ -198,7 +201,7 @@ bind_range_to(RamaPath *path, RamaStep *step, RamaSchemaKind kind)
 static void
 bind_amount(RamaStep *step, RamaSchemaKind kind, bool fromend)
 {
-	bind_kind(step, kind);
+	rama_bind_part(step, kind);
 	step->part.amount = amount_of(step, &step->args[0]);
 	step->part.fromend = fromend;
 }
@@ -277,7 +280,7 @@ rama_bind_set_range_to_end(RamaPath *path, RamaStep *step)
 void
 rama_bind_sublist(RamaPath *path, RamaStep *step)
 {
-	bind_kind(step, RAMA_VECTOR);
+	rama_bind_part(step, RAMA_VECTOR);
 	step->from = rama_step_int(step, 0);
 	step->to = rama_step_int(step, 1);
 	if (step->from < 0 || step->to < step->from)
@@ -285,8 +288,9 @@ rama_bind_sublist(RamaPath *path, RamaStep *step)
 						step->from, step->to);
 }
 
-static void
-focus_empty(RamaFocus *focus, RamaSchemaKind kind, const RamaNode *node)
+/* rama_focus_empty() -- The empty part of a collection, or of nothing. */
+void
+rama_focus_empty(RamaFocus *focus, RamaSchemaKind kind, const RamaNode *node)
 {
 	RamaEntries *entries = palloc0(sizeof(RamaEntries));
 
@@ -318,7 +322,7 @@ narrow_rows(RamaFocus *focus, const RamaPart *part, Snapshot snapshot)
 
 	if (part->amount == 0)
 	{
-		focus_empty(focus, focus->node->kind, focus->node);
+		rama_focus_empty(focus, focus->node->kind, focus->node);
 		return;
 	}
 	if (!focus->ispart)
@@ -348,7 +352,7 @@ rama_go_range(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 	}
 	if (focus->at == RAMA_AT_NOTHING)
 	{
-		focus_empty(focus, step->kind, focus->node);
+		rama_focus_empty(focus, step->kind, focus->node);
 		return true;
 	}
 	entries = rama_focus_entries(focus, step, eval->snapshot);
@@ -375,7 +379,7 @@ narrow_vector(RamaFocus *focus, int64 from, int64 to, Snapshot snapshot)
 		base = DatumGetInt64(focus->part.low.value);
 	if (from >= to || pg_add_s64_overflow(base, from, &from))
 	{
-		focus_empty(focus, RAMA_VECTOR, focus->node);
+		rama_focus_empty(focus, RAMA_VECTOR, focus->node);
 		return;
 	}
 	if (pg_add_s64_overflow(base, to, &to))
@@ -389,35 +393,41 @@ narrow_vector(RamaFocus *focus, int64 from, int64 to, Snapshot snapshot)
 	narrow_rows(focus, &part, snapshot);
 }
 
-/* rama_go_sublist() -- The elements [from, to) that a vector has. */
-bool
-rama_go_sublist(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
+/* rama_focus_sublist() -- The elements [from, to) that a vector has. */
+void
+rama_focus_sublist(RamaFocus *focus, const RamaStep *step, int64 from, int64 to,
+				   Snapshot snapshot)
 {
 	RamaEntries *entries;
 	RamaEntries *part;
-	int			from;
-	int			to;
 
-	rama_focus_load(focus, eval->snapshot);
+	rama_focus_load(focus, snapshot);
 	if (focus->at == RAMA_AT_ROWS)
 	{
-		narrow_vector(focus, step->from, step->to, eval->snapshot);
-		return true;
+		narrow_vector(focus, from, to, snapshot);
+		return;
 	}
-	entries = rama_focus_entries(focus, step, eval->snapshot);
+	entries = rama_focus_entries(focus, step, snapshot);
 	if (entries == NULL)
 	{
-		focus_empty(focus, RAMA_VECTOR, focus->node);
-		return true;
+		rama_focus_empty(focus, RAMA_VECTOR, focus->node);
+		return;
 	}
 	if (entries->kind != RAMA_VECTOR)
 		rama_step_error(step, "needs a vector, and this is an object");
-	from = (int) Min(step->from, entries->count);
-	to = (int) Min(step->to, entries->count);
+	from = Min(from, entries->count);
+	to = Min(to, entries->count);
 	part = palloc(sizeof(RamaEntries));
 	*part = *entries;
 	part->entry = entries->entry + from;
-	part->count = to - from;
+	part->count = (int) (to - from);
 	rama_entries_focus(focus, part);
+}
+
+/* rama_go_sublist() -- Those of constant bounds. */
+bool
+rama_go_sublist(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
+{
+	rama_focus_sublist(focus, step, step->from, step->to, eval->snapshot);
 	return true;
 }

@@ -52,6 +52,36 @@ static const RamaNavigator navigators[] = {
 	{{"sorted-set-range-to-end", "sortedSetRangeToEnd"}, .minargs = 1, .maxargs = 1,
 	.bind = rama_bind_set_range_to_end, .go = rama_go_range, .keyed = true},
 
+	{{"set-elem", "setElem"}, ONE_ARG, .bind = rama_bind_set_elem, .go = rama_go_set_elem,
+	.keyed = true},
+	{{"map-key", "mapKey"}, ONE_ARG, .bind = rama_bind_map_key, .go = rama_go_map_key,
+	.keyed = true},
+	{{"index-nav", "index"}, ONE_ARG, .bind = rama_bind_index, .go = rama_go_index},
+	{{"indexed-vals", "indexedVals", "INDEXED-VALS"}, .minargs = 0, .maxargs = 1,
+	.bind = rama_bind_indexed_vals, .open = rama_open_indexed_vals, .next = rama_next_indexed_val},
+	{{"indexed-vals-start-from"}, ONE_ARG,
+	.bind = rama_bind_indexed_vals, .open = rama_open_indexed_vals, .next = rama_next_indexed_val},
+	{{"after-elem", "afterElem", "AFTER-ELEM"}, NO_ARGS,
+	.bind = rama_bind_new_elem, .go = rama_go_new_elem},
+	{{"before-elem", "beforeElem", "BEFORE-ELEM"}, NO_ARGS,
+	.bind = rama_bind_new_elem, .go = rama_go_new_elem},
+	{{"before-index", "beforeIndex"}, ONE_ARG,
+	.bind = rama_bind_before_index, .go = rama_go_new_elem},
+	{{"none-elem", "voidSetElem", "NONE-ELEM"}, NO_ARGS,
+	.bind = rama_bind_none_elem, .go = rama_go_new_elem},
+	{{"end", "END"}, NO_ARGS, .bind = rama_bind_vector_end, .go = rama_go_vector_end},
+	{{"beginning", "BEGINNING"}, NO_ARGS, .bind = rama_bind_vector_end, .go = rama_go_vector_end},
+
+	{{"submap", "subMap", "sub-map"}, .minargs = 1, .maxargs = -1,
+	.bind = rama_bind_submap, .go = rama_go_submap, .keyed = true},
+	{{"subset"}, .minargs = 1, .maxargs = -1,
+	.bind = rama_bind_subset, .go = rama_go_subset, .keyed = true},
+	{{"filterer", "filteredList"}, ONE_ARG, .bind = rama_bind_filterer, .go = rama_go_filterer},
+	{{"continuous-subseqs", "continuousSubseqs"}, FUNCTION, .bind = rama_bind_continuous_subseqs,
+	.open = rama_open_continuous_subseqs, .next = rama_next_continuous_subseq},
+	{{"srange-dynamic", "sublistDynamic"}, .minargs = 2, .maxargs = 2,
+	.bind = rama_bind_sublist_dynamic, .go = rama_go_sublist_dynamic},
+
 	{{"view"}, FUNCTION, .bind = rama_bind_view, .go = rama_go_view},
 	{{"nil->val", "nullToVal"}, ONE_ARG, .bind = rama_bind_null_to_val, .go = rama_go_null_to_val},
 	{{"nil->list", "nullToList", "NIL->LIST"}, NO_ARGS,
@@ -107,15 +137,8 @@ static const RamaNavigator navigators[] = {
 
 /* Rama's other navigators: known, and not supported yet. */
 static const char *const later[] = {
-	"map-key", "mapKey", "set-elem", "setElem",
-	"indexed-vals", "indexedVals", "INDEXED-VALS", "indexed-vals-start-from",
-	"index", "index-nav", "after-elem", "afterElem", "AFTER-ELEM",
-	"before-elem", "beforeElem", "BEFORE-ELEM", "before-index", "beforeIndex",
-	"end", "END", "beginning", "BEGINNING", "none-elem", "voidSetElem", "NONE-ELEM",
 	"term", "term-val", "termVal", "term-void", "termVoid", "NONE>",
-	"srange-dynamic", "sublistDynamic",
-	"filterer", "filteredList", "submap", "sub-map", "subMap", "subset",
-	"continuous-subseqs", "transformed", "multi-transformed",
+	"transformed", "multi-transformed",
 	"pkey", "recursive-path", "eachnav", "parser", "NAME", "NAMESPACE"
 };
 

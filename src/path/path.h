@@ -259,8 +259,9 @@ struct RamaFrame
 	int64		remaining;		/* scan: rows to go, or -1 */
 	RamaEntries *entries;
 	int			position;		/* in entries, branches, parts */
-	int			ends;
-	int64	   *parts;			/* beginnings and ends, 2 * ends of them */
+	int			nparts;
+	int64	   *parts;			/* the beginning and the end of each */
+	int64		index;			/* of the next element */
 	RamaEval   *nested;			/* of a branch, while it is open */
 	MemoryContext nestedcontext;
 };
@@ -379,6 +380,8 @@ extern bool rama_json_equal(const JsonbValue *a, const JsonbValue *b);
 
 /* nav_key.c, nav_each.c, nav_range.c, nav_view.c */
 extern void rama_bind_key(RamaPath *path, RamaStep *step);
+extern void rama_bind_node_key(RamaPath *path, const RamaNode *node,
+							   const JsonbValue *json, RamaKey *key);
 extern void rama_bind_nth(RamaPath *path, RamaStep *step);
 extern void rama_focus_key(RamaFocus *focus, const RamaKey *key, Snapshot snapshot);
 extern void rama_focus_row_key(RamaFocus *focus, Datum key, Snapshot snapshot);
@@ -397,6 +400,11 @@ extern bool rama_go_last(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 extern RamaEntries *rama_focus_entries(RamaFocus *focus, const RamaStep *step,
 									   Snapshot snapshot);
 extern RamaPlaceRow *rama_focus_end_row(RamaFocus *focus, bool last, Snapshot snapshot);
+extern void rama_focus_pair(RamaFocus *out);
+extern void rama_focus_empty(RamaFocus *focus, RamaSchemaKind kind, const RamaNode *node);
+extern void rama_focus_sublist(RamaFocus *focus, const RamaStep *step, int64 from,
+							   int64 to, Snapshot snapshot);
+extern void rama_bind_part(RamaStep *step, RamaSchemaKind kind);
 extern void rama_bind_sublist(RamaPath *path, RamaStep *step);
 extern void rama_bind_map_range(RamaPath *path, RamaStep *step);
 extern void rama_bind_map_range_from(RamaPath *path, RamaStep *step);
@@ -416,6 +424,37 @@ extern bool rama_step_is_count(const RamaStep *step);
 extern void rama_bind_null_to_val(RamaPath *path, RamaStep *step);
 extern void rama_bind_null_to_list(RamaPath *path, RamaStep *step);
 extern bool rama_go_null_to_val(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+
+/* nav_element.c */
+extern void rama_bind_set_elem(RamaPath *path, RamaStep *step);
+extern bool rama_go_set_elem(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_map_key(RamaPath *path, RamaStep *step);
+extern bool rama_go_map_key(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_index(RamaPath *path, RamaStep *step);
+extern bool rama_go_index(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_indexed_vals(RamaPath *path, RamaStep *step);
+extern void rama_open_indexed_vals(RamaEval *eval, RamaFrame *frame);
+extern bool rama_next_indexed_val(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+extern void rama_bind_new_elem(RamaPath *path, RamaStep *step);
+extern void rama_bind_before_index(RamaPath *path, RamaStep *step);
+extern void rama_bind_none_elem(RamaPath *path, RamaStep *step);
+extern bool rama_go_new_elem(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_vector_end(RamaPath *path, RamaStep *step);
+extern bool rama_go_vector_end(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+
+/* nav_part.c */
+extern void rama_bind_submap(RamaPath *path, RamaStep *step);
+extern bool rama_go_submap(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_subset(RamaPath *path, RamaStep *step);
+extern bool rama_go_subset(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_filterer(RamaPath *path, RamaStep *step);
+extern bool rama_go_filterer(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_bind_continuous_subseqs(RamaPath *path, RamaStep *step);
+extern void rama_open_continuous_subseqs(RamaEval *eval, RamaFrame *frame);
+extern bool rama_next_continuous_subseq(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+extern void rama_bind_sublist_dynamic(RamaPath *path, RamaStep *step);
+extern bool rama_go_sublist_dynamic(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+extern void rama_focus_keep(RamaFocus *focus);
 
 /* nav_filter.c */
 extern void rama_bind_stay(RamaPath *path, RamaStep *step);
