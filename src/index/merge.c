@@ -50,7 +50,7 @@ ps_page_is_sparse(Page page)
 
 /*
  * ps_merge() -- Merge the page of this level that covers "low" with its left
- * neighbour, or, if it is the first of its parent, the right one with it.
+ * neighbour under the same parent.
  *
  * Returns the block that is free now, or InvalidBlockNumber: there is no such
  * neighbour, or too much on it, or somebody has pinned the page whose contents
@@ -119,9 +119,7 @@ merge_under(Relation index, Buffer parent, PsString low)
 	BlockNumber block = InvalidBlockNumber;
 	PsMerge		merge;
 
-	if (downlink == PS_FIRST_ENTRY && ++downlink == PsPageEnd(page))
-		return InvalidBlockNumber;
-	if (!begin_merge(&merge, index, parent, downlink))
+	if (downlink == PS_FIRST_ENTRY || !begin_merge(&merge, index, parent, downlink))
 		return InvalidBlockNumber;
 	if (fits(&merge))
 	{

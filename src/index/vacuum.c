@@ -13,10 +13,12 @@
  */
 #include "postgres.h"
 
+#include "commands/progress.h"
 #include "commands/vacuum.h"
 #include "compat.h"
 #include "index/index.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 
@@ -33,6 +35,8 @@ typedef struct PsVacuum
 	StringInfoData position;	/* all strings below it are done */
 	StringInfoData fetched;		/* children of parents below it were asked for */
 	bool		fetched_all;
+	bool		report_progress;
+	BlockNumber nleaves;		/* that were processed */
 	StringInfoData entry;
 } PsVacuum;
 
@@ -43,6 +47,8 @@ static void vacuum_leaf(PsVacuum *vacuum, Buffer leaf);
 static bool get_tid(PsVacuum *vacuum, Page page, OffsetNumber offset, ItemPointer tid);
 static void merge_level(PsVacuum *vacuum, uint16 level);
 static void record_freed(PsVacuum *vacuum, BlockNumber block);
+static void record_free(PsVacuum *vacuum, BlockNumber block);
+static void report_leaf(PsVacuum *vacuum);
 static void note_in_tree(PsVacuum *vacuum, BlockNumber block);
 static void find_free_pages(PsVacuum *vacuum);
 static void init_vacuum(PsVacuum *vacuum, IndexVacuumInfo *info);
@@ -62,6 +68,8 @@ ps_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 	stats->estimated_count = false;
 	stats->num_index_tuples = 0;
+	stats->pages_deleted = 0;
+	stats->pages_free = 0;
 	init_vacuum(&vacuum, info);
 	vacuum.stats = stats;
 	vacuum.callback = callback;
@@ -106,6 +114,7 @@ init_vacuum(PsVacuum *vacuum, IndexVacuumInfo *info)
 	vacuum->index = info->index;
 	vacuum->info = ps_index(info->index);
 	vacuum->strategy = info->strategy;
+	vacuum->report_progress = info->report_progress;
 	vacuum->nblocks = RelationGetNumberOfBlocks(info->index);
 	vacuum->in_tree = palloc0(vacuum->nblocks / 8 + 1);
 	initStringInfo(&vacuum->position);
@@ -115,11 +124,16 @@ init_vacuum(PsVacuum *vacuum, IndexVacuumInfo *info)
 	note_in_tree(vacuum, PS_ROOT_BLOCK);
 }
 
+/*
+ * A page is merged with its left neighbour if one of them is sparse, when both
+ * have been vacuumed: what is dead is not moved.
+ */
 static void
 vacuum_leaves(PsVacuum *vacuum)
 {
 	BlockNumber next = InvalidBlockNumber;
 	StringInfoData low;
+	bool		sparse = false;
 	bool		last;
 
 	initStringInfo(&low);
@@ -127,7 +141,7 @@ vacuum_leaves(PsVacuum *vacuum)
 	{
 		Buffer		leaf;
 		Page		page;
-		bool		sparse;
+		bool		merge = sparse;
 
 		vacuum_delay_point_compat();
 		fetch_children(vacuum);
@@ -144,8 +158,9 @@ vacuum_leaves(PsVacuum *vacuum)
 		if (!last)
 			ps_page_high(page, &vacuum->position);
 		UnlockReleaseBuffer(leaf);
-		if (sparse)
+		if (merge || sparse)
 			record_freed(vacuum, ps_merge(vacuum->index, ps_string(&low), 0));
+		report_leaf(vacuum);
 	} while (!last);
 	pfree(low.data);
 }
@@ -209,6 +224,17 @@ lock_next_leaf(PsVacuum *vacuum, BlockNumber block)
 	}
 }
 
+/* Progress of CREATE INDEX CONCURRENTLY, which looks for missing entries */
+static void
+report_leaf(PsVacuum *vacuum)
+{
+	vacuum->nleaves++;
+	if (!vacuum->report_progress)
+		return;
+	pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_TOTAL, vacuum->nblocks);
+	pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_DONE, Min(vacuum->nleaves, vacuum->nblocks));
+}
+
 /* Entries below the position are done: a merge has brought others to their page. */
 static void
 vacuum_leaf(PsVacuum *vacuum, Buffer leaf)
@@ -255,34 +281,35 @@ get_tid(PsVacuum *vacuum, Page page, OffsetNumber offset, ItemPointer tid)
 static void
 merge_level(PsVacuum *vacuum, uint16 level)
 {
-	Buffer		buffer = ps_search(vacuum->index, PS_EMPTY, PS_AT, level, BUFFER_LOCK_SHARE);
 	StringInfoData low;
+	bool		sparse = false;
+	bool		last;
 
 	initStringInfo(&low);
 	resetStringInfo(&vacuum->position);
-	while (BufferIsValid(buffer))
+	do
 	{
-		Page		page = BufferGetPage(buffer);
-		bool		sparse = ps_page_is_sparse(page);
-		bool		last = PsPageIsLast(page);
+		Buffer		buffer;
+		Page		page;
+		bool		merge = sparse;
 
 		vacuum_delay_point_compat();
+		buffer = ps_search(vacuum->index, ps_string(&vacuum->position), PS_AT, level,
+						   BUFFER_LOCK_SHARE);
+		if (!BufferIsValid(buffer))
+			break;
+		page = BufferGetPage(buffer);
 		note_in_tree(vacuum, BufferGetBlockNumber(buffer));
-		if (!sparse)
-		{
-			buffer = ps_move_right(vacuum->index, buffer, BUFFER_LOCK_SHARE);
-			continue;
-		}
+		sparse = ps_page_is_sparse(page);
+		last = PsPageIsLast(page);
 		resetStringInfo(&low);
 		appendBinaryStringInfo(&low, ps_page_low(page).data, ps_page_low(page).len);
 		if (!last)
 			ps_page_high(page, &vacuum->position);
 		UnlockReleaseBuffer(buffer);
-		record_freed(vacuum, ps_merge(vacuum->index, ps_string(&low), level));
-		buffer = last ? InvalidBuffer :
-			ps_search(vacuum->index, ps_string(&vacuum->position), PS_AT, level,
-					  BUFFER_LOCK_SHARE);
-	}
+		if (merge || sparse)
+			record_freed(vacuum, ps_merge(vacuum->index, ps_string(&low), level));
+	} while (!last);
 	pfree(low.data);
 }
 
@@ -292,11 +319,19 @@ record_freed(PsVacuum *vacuum, BlockNumber block)
 	if (block == InvalidBlockNumber)
 		return;
 	vacuum->stats->pages_newly_deleted++;
-	vacuum->stats->pages_deleted++;
 	if (block < vacuum->nblocks)
 		vacuum->in_tree[block / 8] &= ~(1 << (block % 8));
 	else
-		RecordFreeIndexPage(vacuum->index, block);
+		record_free(vacuum, block);
+}
+
+/* Deleted pages are free at once. */
+static void
+record_free(PsVacuum *vacuum, BlockNumber block)
+{
+	vacuum->stats->pages_deleted++;
+	vacuum->stats->pages_free++;
+	RecordFreeIndexPage(vacuum->index, block);
 }
 
 static void
@@ -313,7 +348,6 @@ note_in_tree(PsVacuum *vacuum, BlockNumber block)
 static void
 find_free_pages(PsVacuum *vacuum)
 {
-	vacuum->stats->pages_free = 0;
 	for (BlockNumber block = 0; block < vacuum->nblocks; block++)
 	{
 		Buffer		buffer;
@@ -328,10 +362,7 @@ find_free_pages(PsVacuum *vacuum)
 		page = BufferGetPage(buffer);
 		if (PageIsNew(page) ||
 			(ps_page_is_valid(page) && (PsPageOpaque(page)->flags & PS_DELETED) != 0))
-		{
-			vacuum->stats->pages_free++;
-			RecordFreeIndexPage(vacuum->index, block);
-		}
+			record_free(vacuum, block);
 		UnlockReleaseBuffer(buffer);
 	}
 	vacuum->stats->num_pages = vacuum->nblocks;

@@ -158,7 +158,16 @@ make_group(Oid database, Oid owner, RamaTopologyKind kind)
 	RamaGroup  *unused = NULL;
 
 	if (group)
+	{
+		/* What its worker did not find may be there by now. */
+		if (group->no_duties)
+		{
+			group->no_duties = false;
+			group->retry_at = 0;
+			pg_atomic_write_u32(&group->wanted, 1);
+		}
 		return group;
+	}
 	for (int i = 0; unused == NULL && i < RAMA_MAX_GROUPS; i++)
 		if (!OidIsValid(rama_shared->groups[i].database))
 			unused = &rama_shared->groups[i];
@@ -175,6 +184,7 @@ make_group(Oid database, Oid owner, RamaTopologyKind kind)
 		unused->due_at = RAMA_NEVER;
 		unused->left_at = 0;
 		unused->retry_at = 0;
+		unused->no_duties = false;
 		pg_atomic_write_u64(&unused->depots, 0);
 		pg_atomic_write_u32(&unused->wanted, 1);
 	}

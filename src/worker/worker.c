@@ -166,7 +166,8 @@ detach(int code, Datum arg)
 			pg_atomic_write_u32(&group->wanted, 1);
 		group->due_at = next_due;
 		group->left_at = rama_ticks();
-		if (nduties == 0)
+		group->no_duties = nduties == 0;
+		if (group->no_duties)
 			group->retry_at = rama_ticks_after(rama_ticks(), RAMA_RETRY_MS);
 	}
 	my_slot->latch = NULL;

@@ -47,6 +47,7 @@ typedef struct RamaGroup
 	RamaTicks	due_at;			/* wants a worker then, though no event comes */
 	RamaTicks	left_at;		/* when its last worker left */
 	RamaTicks	retry_at;		/* do not start a worker before */
+	bool		no_duties;		/* ... whose last one found nothing to run */
 } RamaGroup;
 
 /* A worker process, from its registration by the launcher to its end. */

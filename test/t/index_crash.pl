@@ -46,8 +46,7 @@ sub die_at
 		  . load_sql($load));
 	return 0 if $rc == 0;
 	die $err unless $err =~ /connection/;
-	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $log_end);
-	$node->poll_query_until('postgres', 'SELECT true') or die 'no recovery';
+	$node->wait_for_log(qr/reinitializing.*ready to accept connections/s, $log_end);
 	return 1;
 }
 
