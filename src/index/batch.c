@@ -16,6 +16,12 @@
 #include "storage/predicate.h"
 #include "utils/memutils.h"
 
+/*
+ * After leaves could not be written together, some are written alone, twice as
+ * many after each miss in a row, up to so many.
+ */
+#define MAX_SINGLE_RUNS		32
+
 /* Entries that go to one leaf */
 typedef struct Run
 {
@@ -29,6 +35,7 @@ typedef struct Run
 
 static void encode_rows(PsBatch *batch);
 static void sort_entries(PsBatch *batch);
+static int	insert_some(PsBatch *batch, int first);
 static int	insert_run(PsBatch *batch, int first);
 static bool open_run(Run *run, Buffer leaf);
 static void add_entries(Run *run, Buffer leaf);
@@ -78,7 +85,7 @@ rama_index_insert_many(Relation index, Relation heap, struct IndexInfo *info,
 	encode_rows(&batch);
 	sort_entries(&batch);
 	for (int i = 0; i < n;)
-		i = insert_run(&batch, i);
+		i = insert_some(&batch, i);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }
@@ -155,6 +162,31 @@ is_sorted(const PsBatch *batch)
 }
 
 /*
+ * Inserts entries from the first on; returns the first that is not inserted.
+ * Several leaves at once are tried again after some have not been so.
+ */
+static int
+insert_some(PsBatch *batch, int first)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (batch->single_runs == 0)
+	{
+		int			n = ps_batch_group(batch, first);
+
+		if (n > 0)
+		{
+			batch->misses = 0;
+			return first + n;
+		}
+		batch->single_runs = Min(1 << batch->misses, MAX_SINGLE_RUNS);
+		if (batch->single_runs < MAX_SINGLE_RUNS)
+			batch->misses++;
+	}
+	batch->single_runs--;
+	return insert_run(batch, first);
+}
+
+/*
  * Inserts entries from the first on into the leaf that covers it: if not all
  * that belong there fit, by splitting it. Returns the first that is not
  * inserted, which may be the same.
@@ -167,7 +199,6 @@ insert_run(PsBatch *batch, int first)
 	Buffer		leaf;
 	bool		all_fit;
 
-	CHECK_FOR_INTERRUPTS();
 	leaf = ps_search(batch->index, string, PS_AT, 0, BUFFER_LOCK_EXCLUSIVE);
 	all_fit = open_run(&run, leaf);
 	if (!all_fit)

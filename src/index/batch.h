@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * batch.h
- *	  Between batch.c and batch_split.c.
+ *	  Between batch.c, batch_group.c and batch_split.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,12 +30,17 @@ typedef struct PsBatch
 	IndexUniqueCheck check;
 	int			n;
 	PsBatchEntry *entries;		/* in order */
+	int			single_runs;	/* so many more go leaf by leaf */
+	int			misses;			/* in a row, of leaves written together */
 } PsBatch;
 
 /* batch.c */
 extern int	ps_batch_covered_end(PsBatch *batch, Page page, int first);
 extern bool ps_batch_is_alone(PsBatch *batch, Page page, int i,
 							  OffsetNumber offset);
+
+/* batch_group.c */
+extern int	ps_batch_group(PsBatch *batch, int first);
 
 /* batch_split.c */
 extern int	ps_batch_split(PsBatch *batch, int first);

@@ -40,6 +40,7 @@ typedef struct Merged
 static void merge(PsBatch *batch, int first, Page page, Merged *merged);
 static void add_item(Merged *merged, PsString suffix, bool is_new);
 static bool choose(Merged *merged);
+static bool is_ascending(const Merged *merged);
 static int	find_split(const Merged *merged, int bytes);
 static int	shortest_split(const Merged *merged, int ideal);
 static int	separator_size(const Merged *merged, int split);
@@ -129,8 +130,8 @@ add_item(Merged *merged, PsString suffix, bool is_new)
 }
 
 /*
- * Where to split: near the middle, where the separator is short. At the end of
- * the level more will come behind: the left page is filled, as a build does.
+ * Where to split: near the middle, where the separator is short. Where more
+ * will come behind what comes, the left page is filled, as a build does.
  * False: there is no way.
  */
 static bool
@@ -140,7 +141,7 @@ choose(Merged *merged)
 
 	if (merged->n < 2)
 		return false;
-	if (PsPageIsLast(merged->page) && merged->items[merged->n - 1].is_new)
+	if (is_ascending(merged))
 		ideal = Max(ideal, (int) PS_PAGE_SPACE * 7 / 8 -
 					ps_page_low(merged->page).len);
 	merged->split = shortest_split(merged, ideal);
@@ -150,6 +151,15 @@ choose(Merged *merged)
 	merged->split = find_split(merged, merged->bytes / 2);
 	set_separator(merged);
 	return fits(merged);
+}
+
+/* At the end of the level, or if all that comes is behind what is there. */
+static bool
+is_ascending(const Merged *merged)
+{
+	return merged->items[merged->n - 1].is_new &&
+		(PsPageIsLast(merged->page) ||
+		 (merged->nnew > 1 && merged->items[merged->n - merged->nnew].is_new));
 }
 
 /* The split whose left page gets about so many bytes */

@@ -21,6 +21,7 @@
 #define BOTTOM_UP_SPACE		(BLCKSZ / 16)
 
 static bool may_remove(Relation index, Relation heap);
+static bool has_marked(Page page);
 static void remove_marked(Relation index, Relation heap, Buffer leaf);
 static BlockNumber *marked_blocks(const PsIndex *info, Page page, int *n);
 static void remove_bottom_up(Relation index, Relation heap, Buffer leaf,
@@ -53,7 +54,8 @@ ps_remove_dead(Relation index, Relation heap, Buffer leaf, int size,
 
 	if (!may_remove(index, heap))
 		return ps_page_free(page) >= size;
-	remove_marked(index, heap, leaf);
+	if (has_marked(page))
+		remove_marked(index, heap, leaf);
 	if (ps_page_free(page) < size && unchanged)
 		remove_bottom_up(index, heap, leaf, size);
 	return ps_page_free(page) >= size;
@@ -88,6 +90,17 @@ may_remove(Relation index, Relation heap)
 	return ps_wal_is_custom() && !RelationIsAccessibleInLogicalDecoding(heap);
 }
 
+static bool
+has_marked(Page page)
+{
+	for (OffsetNumber i = PS_FIRST_ENTRY; i < PsPageEnd(page); i++)
+	{
+		if (ItemIdIsDead(PageGetItemId(page, i)))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Removes what is marked. Its rows' blocks are read for the horizon, so that
  * other entries of them can be tested at no cost.
@@ -102,11 +115,6 @@ remove_marked(Relation index, Relation heap, Buffer leaf)
 	TM_IndexDeleteOp deletion;
 	StringInfoData buf;
 
-	if (nblocks == 0)
-	{
-		pfree(blocks);
-		return;
-	}
 	init_deletion(&deletion, index, leaf);
 	initStringInfo(&buf);
 	for (OffsetNumber i = PS_FIRST_ENTRY; i < PsPageEnd(page); i++)
@@ -130,8 +138,7 @@ remove_marked(Relation index, Relation heap, Buffer leaf)
 static BlockNumber *
 marked_blocks(const PsIndex *info, Page page, int *n)
 {
-	BlockNumber *blocks = palloc((PsPageEntries(page) + 1) *
-								 sizeof(BlockNumber));
+	BlockNumber *blocks = palloc(PsPageEntries(page) * sizeof(BlockNumber));
 	StringInfoData buf;
 
 	*n = 0;
