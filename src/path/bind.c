@@ -6,7 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "path/path.h"
+#include "path/transform.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
@@ -114,16 +114,23 @@ rama_steps_bind(RamaPath *path, RamaStep *steps, int nsteps, RamaShape *shape)
 	}
 }
 
-/* rama_path_bind() -- Parse and bind a path, in the current memory context. */
+/*
+ * rama_path_bind() -- Parse and bind a path, in the current memory context.
+ *
+ * terminals: it is to write, and each of its branches must end in a terminal.
+ */
 RamaPath *
-rama_path_bind(RamaPState *pstate, JsonbContainer *json)
+rama_path_bind(RamaPState *pstate, JsonbContainer *json, bool terminals)
 {
 	RamaPath   *path = palloc0(sizeof(RamaPath));
 	RamaShape	shape = rama_shape_of_node(pstate->root);
 
 	path->pstate = pstate;
 	path->stable = true;
+	path->terminals = terminals;
 	path->steps = rama_path_parse(json, &path->nsteps);
 	rama_steps_bind(path, path->steps, path->nsteps, &shape);
+	if (terminals)
+		rama_transform_check(path->steps, path->nsteps);
 	return path;
 }

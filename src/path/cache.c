@@ -24,6 +24,7 @@ typedef struct PathKey
 {
 	Oid			relid;
 	uint64		hash;			/* of the path */
+	bool		terminals;		/* it writes */
 } PathKey;
 
 typedef struct CachedPath
@@ -49,12 +50,13 @@ static HTAB *paths = NULL;
 static List *retired = NIL;
 
 static PathKey
-key_of(RamaPState *pstate, Jsonb *json)
+key_of(RamaPState *pstate, Jsonb *json, bool terminals)
 {
 	PathKey		key;
 
 	memset(&key, 0, sizeof(key));
 	key.relid = pstate->relid;
+	key.terminals = terminals;
 	key.hash = hash_bytes_extended((unsigned char *) VARDATA(json),
 								   VARSIZE(json) - VARHDRSZ, 0);
 	return key;
@@ -139,17 +141,8 @@ keep_path(const PathKey *key, Jsonb *json, RamaPath *path, MemoryContext context
 	MemoryContextSetParent(context, pstate->context);
 }
 
-/*
- * rama_path_get() -- The path bound to the PState's schema.
- *
- * Good until the next call, or, if an evaluation of it is begun before that,
- * until that ends; no longer than the current memory context, and the
- * transaction.
- *
- * Errors are those of parsing and binding.
- */
-RamaPath *
-rama_path_get(RamaPState *pstate, Jsonb *json)
+static RamaPath *
+get_path(RamaPState *pstate, Jsonb *json, bool terminals)
 {
 	PathKey		key;
 	CachedPath *cached;
@@ -159,7 +152,7 @@ rama_path_get(RamaPState *pstate, Jsonb *json)
 
 	if (paths == NULL)
 		init_paths();
-	key = key_of(pstate, json);
+	key = key_of(pstate, json, terminals);
 	cached = hash_search(paths, &key, HASH_FIND, NULL);
 	if (cached && cached->path->pstate == pstate &&
 		VARSIZE(cached->json) == VARSIZE(json) &&
@@ -170,7 +163,7 @@ rama_path_get(RamaPState *pstate, Jsonb *json)
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
 	json = (Jsonb *) DatumGetPointer(datumCopy(JsonbPGetDatum(json), false, -1));
-	path = rama_path_bind(pstate, &json->root);
+	path = rama_path_bind(pstate, &json->root, terminals);
 	MemoryContextSwitchTo(old);
 
 	/* A path that is not stable is used once, and goes with the caller's context. */
@@ -183,4 +176,26 @@ rama_path_get(RamaPState *pstate, Jsonb *json)
 		keep_path(&key, json, path, context, pstate);
 	}
 	return path;
+}
+
+/*
+ * rama_path_get() -- The path bound to the PState's schema.
+ *
+ * Good until the next call, or, if an evaluation of it is begun before that,
+ * until that ends; no longer than the current memory context, and the
+ * transaction.
+ *
+ * Errors are those of parsing and binding.
+ */
+RamaPath *
+rama_path_get(RamaPState *pstate, Jsonb *json)
+{
+	return get_path(pstate, json, false);
+}
+
+/* rama_path_get_transform() -- The same of a path that ends in terminals. */
+RamaPath *
+rama_path_get_transform(RamaPState *pstate, Jsonb *json)
+{
+	return get_path(pstate, json, true);
 }

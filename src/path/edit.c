@@ -340,3 +340,31 @@ rama_target_edit(const RamaTarget *target, RamaEdit *edit)
 	(void) rama_row_put(column->table, target->keys, 1, &column->attno, &value, &isnull);
 	return true;
 }
+
+/* Something given, NULL to remove what is there. */
+static bool
+apply_given(RamaEdit *edit, const RamaNode *node, const JsonbValue *old, JsonbValue **out)
+{
+	*out = unconstify(JsonbValue *, edit->value);
+	return *out != NULL || old != NULL;
+}
+
+/*
+ * rama_json_set_key() -- JSON of node (NULL: plain data) with a value at a
+ * key, or without it where value is NULL; false where that changes nothing.
+ *
+ * old is in the form that is stored, or NULL. Errors: 2202E, 22023.
+ */
+bool
+rama_json_set_key(const RamaNode *node, const JsonbValue *old, const RamaKey *key,
+				  const JsonbValue *value, JsonbValue *out)
+{
+	RamaEdit	edit = {.apply = apply_given, .value = value};
+	RamaInnerKey inner = {node, *key};
+	JsonbValue *result;
+
+	if (!edit_at(node, old, &inner, 1, &edit, &result))
+		return false;
+	*out = *result;
+	return true;
+}

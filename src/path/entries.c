@@ -24,6 +24,13 @@ key_type(const RamaNode *node)
 	return node ? &node->key : &plain_key;
 }
 
+/* rama_entries_key_type() -- The type of the keys of a map or set. */
+const RamaType *
+rama_entries_key_type(const RamaEntries *entries)
+{
+	return key_type(entries->node);
+}
+
 static int
 compare_entries(const void *a, const void *b, void *arg)
 {

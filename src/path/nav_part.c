@@ -451,21 +451,41 @@ bound_of(RamaEval *eval, const RamaStep *step, int which, RamaFocus *focus)
 											 NumericGetDatum(result.val.numeric)));
 }
 
+static void
+bounds_of(RamaEval *eval, const RamaStep *step, RamaFocus *focus, int64 *from, int64 *to)
+{
+	*from = 0;
+	*to = 0;
+	if (rama_focus_exists(focus, eval->snapshot))
+	{
+		*from = bound_of(eval, step, 0, focus);
+		*to = bound_of(eval, step, 1, focus);
+	}
+	if (*from < 0 || *to < *from)
+		rama_step_error(step, "the range " INT64_FORMAT " to " INT64_FORMAT " is not valid",
+						*from, *to);
+}
+
 /* rama_go_sublist_dynamic() -- The elements between what the functions return. */
 bool
 rama_go_sublist_dynamic(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 {
-	int64		from = 0;
-	int64		to = 0;
+	int64		from;
+	int64		to;
 
-	if (rama_focus_exists(focus, eval->snapshot))
-	{
-		from = bound_of(eval, step, 0, focus);
-		to = bound_of(eval, step, 1, focus);
-	}
-	if (from < 0 || to < from)
-		rama_step_error(step, "the range " INT64_FORMAT " to " INT64_FORMAT " is not valid",
-						from, to);
+	bounds_of(eval, step, focus, &from, &to);
 	rama_focus_sublist(focus, step, from, to, eval->snapshot);
 	return true;
+}
+
+/* rama_sublist_from() -- Where the part that a step takes of a vector begins. */
+int64
+rama_sublist_from(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
+{
+	int64		from = step->from;
+	int64		to;
+
+	if (step->nav->go == rama_go_sublist_dynamic)
+		bounds_of(eval, step, focus, &from, &to);
+	return from;
 }

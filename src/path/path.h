@@ -145,12 +145,25 @@ typedef struct RamaFocus
 	struct RamaFocus *first;	/* PAIR */
 	struct RamaFocus *second;
 	const RamaCollected *collected; /* NULL: none */
+	bool		isvoid;			/* NOTHING: where something is to be put */
 } RamaFocus;
 
 typedef struct RamaNavigator RamaNavigator;
 typedef struct RamaFrame RamaFrame;
 typedef struct RamaEval RamaEval;
 typedef struct RamaCall RamaCall;
+typedef struct RamaTransform RamaTransform;	/* transform.h */
+
+/* What has become of a value. */
+typedef enum RamaOutcome
+{
+	RAMA_KEPT,					/* nothing was written */
+	RAMA_CHANGED,				/* in memory: it is the new value; stored: it
+								 * is written */
+	RAMA_VOID					/* whoever holds it removes it */
+} RamaOutcome;
+
+struct RamaNext;
 
 /* A key in the forms that its place may need. */
 typedef struct RamaKey
@@ -243,6 +256,7 @@ typedef struct RamaPath
 	RamaStep   *steps;
 	bool		stable;			/* conversions depend on nothing but the path */
 	List	   *naming;			/* named paths that are being bound */
+	bool		terminals;		/* may have them: it writes */
 	int			users;			/* evaluations; those that an error ended count on */
 } RamaPath;
 
@@ -294,6 +308,16 @@ struct RamaNavigator
 	bool		(*go) (RamaEval *eval, const RamaStep *step, RamaFocus *focus);
 	void		(*open) (RamaEval *eval, RamaFrame *frame);
 	bool		(*next) (RamaEval *eval, RamaFrame *frame, RamaFocus *out);
+
+	/*
+	 * Writing, by the step that "at" begins with: to a value in memory, and
+	 * where there is "walk", to a place that is no value within a row.
+	 */
+	RamaOutcome (*change) (RamaTransform *transform, const struct RamaNext *at,
+						   RamaFocus *value);
+	RamaOutcome (*walk) (RamaTransform *transform, const struct RamaNext *at,
+						 RamaFocus *place);
+	bool		terminal;
 	bool		eachkey;		/* any number of keys, each a step */
 	bool		write;			/* may stand in the place of a key in a write */
 	bool		keyed;			/* its arguments are bound to the schema: where
@@ -329,9 +353,10 @@ extern bool rama_json_is_object(const JsonbValue *json);
 
 /* cache.c */
 extern RamaPath *rama_path_get(RamaPState *pstate, Jsonb *json);
+extern RamaPath *rama_path_get_transform(RamaPState *pstate, Jsonb *json);
 
 /* bind.c */
-extern RamaPath *rama_path_bind(RamaPState *pstate, JsonbContainer *json);
+extern RamaPath *rama_path_bind(RamaPState *pstate, JsonbContainer *json, bool terminals);
 extern RamaShape rama_shape_of_node(const RamaNode *node);
 extern RamaShape rama_shape_of_value(const RamaNode *collection);
 extern const char *rama_shape_name(RamaShape shape);
@@ -453,6 +478,7 @@ extern void rama_bind_continuous_subseqs(RamaPath *path, RamaStep *step);
 extern void rama_open_continuous_subseqs(RamaEval *eval, RamaFrame *frame);
 extern bool rama_next_continuous_subseq(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
 extern void rama_bind_sublist_dynamic(RamaPath *path, RamaStep *step);
+extern int64 rama_sublist_from(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
 extern bool rama_go_sublist_dynamic(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
 extern void rama_focus_keep(RamaFocus *focus);
 
@@ -501,6 +527,75 @@ extern bool rama_go_dispense(RamaEval *eval, const RamaStep *step, RamaFocus *fo
 extern bool rama_focus_to_json_collected(RamaFocus *focus, Snapshot snapshot, JsonbValue *json);
 extern Datum rama_focus_result(RamaFocus *focus, Snapshot snapshot, bool *isnull);
 
+/* transform*.c: writing */
+extern void rama_bind_transformed(RamaPath *path, RamaStep *step);
+extern void rama_bind_term(RamaPath *path, RamaStep *step);
+extern void rama_bind_term_val(RamaPath *path, RamaStep *step);
+extern void rama_bind_term_void(RamaPath *path, RamaStep *step);
+extern bool rama_go_transformed(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+
+#define RAMA_CHANGER(name) \
+	extern RamaOutcome name(RamaTransform *transform, const struct RamaNext *at, \
+							RamaFocus *focus)
+RAMA_CHANGER(rama_change_key);
+RAMA_CHANGER(rama_change_must);
+RAMA_CHANGER(rama_change_nth);
+RAMA_CHANGER(rama_change_all);
+RAMA_CHANGER(rama_change_map_vals);
+RAMA_CHANGER(rama_change_map_keys);
+RAMA_CHANGER(rama_change_first);
+RAMA_CHANGER(rama_change_last);
+RAMA_CHANGER(rama_change_part);
+RAMA_CHANGER(rama_change_term);
+RAMA_CHANGER(rama_change_term_val);
+RAMA_CHANGER(rama_change_term_void);
+RAMA_CHANGER(rama_walk_key);
+RAMA_CHANGER(rama_walk_must);
+RAMA_CHANGER(rama_walk_nth);
+RAMA_CHANGER(rama_walk_all);
+RAMA_CHANGER(rama_walk_map_vals);
+RAMA_CHANGER(rama_walk_map_keys);
+RAMA_CHANGER(rama_walk_first);
+RAMA_CHANGER(rama_walk_last);
+RAMA_CHANGER(rama_walk_part);
+RAMA_CHANGER(rama_walk_term_val);
+RAMA_CHANGER(rama_walk_term_void);
+RAMA_CHANGER(rama_change_filter);
+RAMA_CHANGER(rama_walk_filter);
+RAMA_CHANGER(rama_change_nil);
+RAMA_CHANGER(rama_walk_nil);
+RAMA_CHANGER(rama_change_cond);
+RAMA_CHANGER(rama_walk_cond);
+RAMA_CHANGER(rama_change_branches);
+RAMA_CHANGER(rama_walk_branches);
+RAMA_CHANGER(rama_change_fresh_collected);
+RAMA_CHANGER(rama_walk_fresh_collected);
+RAMA_CHANGER(rama_change_subselect);
+RAMA_CHANGER(rama_walk_subselect);
+RAMA_CHANGER(rama_change_set_elem);
+RAMA_CHANGER(rama_walk_set_elem);
+RAMA_CHANGER(rama_change_map_key);
+RAMA_CHANGER(rama_walk_map_key);
+RAMA_CHANGER(rama_change_index);
+RAMA_CHANGER(rama_walk_index);
+RAMA_CHANGER(rama_change_after_elem);
+RAMA_CHANGER(rama_walk_after_elem);
+RAMA_CHANGER(rama_change_before_elem);
+RAMA_CHANGER(rama_walk_before_elem);
+RAMA_CHANGER(rama_change_before_index);
+RAMA_CHANGER(rama_walk_before_index);
+RAMA_CHANGER(rama_change_none_elem);
+RAMA_CHANGER(rama_walk_none_elem);
+RAMA_CHANGER(rama_change_vector_end);
+RAMA_CHANGER(rama_walk_vector_end);
+RAMA_CHANGER(rama_change_vector_beginning);
+RAMA_CHANGER(rama_walk_vector_beginning);
+RAMA_CHANGER(rama_walk_subset);
+RAMA_CHANGER(rama_change_indexed_vals);
+RAMA_CHANGER(rama_change_continuous_subseqs);
+RAMA_CHANGER(rama_change_none_to_val);
+RAMA_CHANGER(rama_change_view);
+
 /* focus.c */
 extern void rama_focus_root(RamaFocus *focus, RamaPState *pstate);
 extern void rama_focus_node(RamaFocus *focus, const RamaNode *node,
@@ -529,8 +624,15 @@ extern void rama_entries_focus(RamaFocus *focus, RamaEntries *entries);
 extern void rama_entry_value(const RamaEntries *entries, int i, RamaFocus *out);
 extern void rama_entry_key(const RamaEntries *entries, int i, RamaFocus *out);
 extern RamaEntries *rama_entries_range(const RamaEntries *entries, const RamaPart *part);
+extern const RamaType *rama_entries_key_type(const RamaEntries *entries);
 extern int	rama_entries_find(const RamaEntries *entries, Datum key);
 extern RamaEntries *rama_entries_of_part(RamaFocus *focus, Snapshot snapshot);
+
+/* entries_edit.c */
+extern Datum rama_plain_key(const JsonbValue *name);
+extern RamaEntries *rama_entries_copy(const RamaEntries *entries, int extra, Snapshot snapshot);
+extern void rama_entries_sort(RamaEntries *entries);
+extern void rama_entries_rekey(RamaEntries *entries);
 
 /* output.c: foci and datums to JSON */
 extern bool rama_focus_to_json(RamaFocus *focus, Snapshot snapshot, JsonbValue *json);
@@ -552,6 +654,7 @@ typedef struct RamaWhere
 	ErrorContextCallback callback;
 	const char *what;			/* "step", "key", ... */
 	int			position;		/* of a step or key, from 1; 0: a value */
+	bool		writes;			/* a step that writes a value */
 	MemoryContext context;
 } RamaWhere;
 

@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "path/write.h"
+#include "path/transform.h"
 
 #include "catalog/pg_type.h"
 #include "utils/memutils.h"
@@ -17,6 +17,7 @@ typedef struct Below
 {
 	const RamaNode *node;
 	JsonbValue	json;			/* null: absent */
+	const JsonbValue *old;		/* what is there; NULL: not known */
 } Below;
 
 /* What is to be written to one row. */
@@ -74,28 +75,37 @@ add_json(RowValues *row, const RamaNode *node, const JsonbValue *json)
 			   stored.type == jbvNull);
 }
 
-static void add_value(RowValues *row, const RamaNode *node, const RamaInput *input);
+static void add_value(RowValues *row, const RamaNode *node, const RamaInput *input,
+					  const JsonbValue *old);
 
 static void
-add_struct(RowValues *row, const RamaNode *node, const JsonbValue *json)
+add_struct(RowValues *row, const RamaNode *node, const JsonbValue *json,
+		   const JsonbValue *old)
 {
 	JsonbValue	null = {.type = jbvNull};
 	JsonbValue *fields = json->type == jbvNull ? NULL : rama_fields_given(node, json);
+	JsonbValue *old_fields = old == NULL || old->type == jbvNull ? NULL :
+		rama_fields_given(node, old);
 
 	for (int i = 0; i < node->nchildren; i++)
 	{
 		RamaInput	input;
 
 		rama_input_of_json(&input, fields ? &fields[i] : &null);
-		add_value(row, node->children[i], &input);
+		add_value(row, node->children[i], &input,
+				  old_fields ? &old_fields[i] : old ? &null : NULL);
 	}
 }
 
+/* old is what is there, where that is known: what stays is not written. */
 static void
-add_value(RowValues *row, const RamaNode *node, const RamaInput *input)
+add_value(RowValues *row, const RamaNode *node, const RamaInput *input,
+		  const JsonbValue *old)
 {
 	JsonbValue	json;
 
+	if (old && rama_json_same(&input->json, old))
+		return;
 	if (node->kind == RAMA_SCALAR)
 	{
 		add_scalar(row, node, input);
@@ -105,10 +115,16 @@ add_value(RowValues *row, const RamaNode *node, const RamaInput *input)
 	switch (node->storage)
 	{
 		case RAMA_IN_ROW:
-			add_struct(row, node, &json);
+			add_struct(row, node, &json, old);
 			break;
 		case RAMA_IN_TABLE:
 			row->below[row->nbelow].node = node;
+			row->below[row->nbelow].old = NULL;
+			if (old)
+			{
+				row->below[row->nbelow].old = palloc(sizeof(JsonbValue));
+				*unconstify(JsonbValue *, row->below[row->nbelow].old) = *old;
+			}
 			row->below[row->nbelow++].json = json;
 			break;
 		default:
@@ -121,7 +137,16 @@ static void
 put_below(const RowValues *row, const Datum *keys, bool isnew)
 {
 	for (int i = 0; i < row->nbelow; i++)
-		put_collection(row->below[i].node, keys, &row->below[i].json, isnew);
+	{
+		const Below *below = &row->below[i];
+
+		if (below->old && below->old->type != jbvNull && below->json.type != jbvNull)
+			rama_replace_entries(below->node, keys,
+								 rama_entries_given(below->node, below->old),
+								 rama_entries_given(below->node, &below->json), 0);
+		else
+			put_collection(below->node, keys, &below->json, isnew);
+	}
 }
 
 /* The table whose row holds the value of node, or its count. */
@@ -142,9 +167,48 @@ rama_put_row(const RamaNode *node, const Datum *keys, const RamaInput *input)
 	RowValues  *row = new_values(table);
 	bool		isnew;
 
-	add_value(row, node, input);
+	add_value(row, node, input, NULL);
 	isnew = rama_row_put(table, keys, row->ncolumns, row->attnos, row->values, row->nulls);
 	put_below(row, keys, isnew);
+}
+
+/*
+ * rama_replace_row() -- The same where the old value is known: only what
+ * differs is written. Both are JSON in the form that is stored.
+ */
+void
+rama_replace_row(const RamaNode *node, const Datum *keys, const JsonbValue *value,
+				 const JsonbValue *old)
+{
+	RamaTable  *table = row_table(node);
+	RowValues  *row = new_values(table);
+	RamaInput	input;
+
+	rama_input_of_json(&input, value);
+	add_value(row, node, &input, old);
+	if (row->ncolumns > 0)
+		(void) rama_row_put(table, keys, row->ncolumns, row->attnos, row->values, row->nulls);
+	put_below(row, keys, false);
+}
+
+/*
+ * rama_insert_row() -- Make an element of a vector for which there is room,
+ * and which is counted.
+ */
+void
+rama_insert_row(const RamaNode *vector, const Datum *keys, const JsonbValue *value)
+{
+	RamaTable  *table = vector->table;
+	RowValues  *row = new_values(table);
+	RamaInput	input;
+	RamaRow		open;
+
+	rama_input_of_json(&input, value);
+	add_value(row, vector->children[0], &input, NULL);
+	rama_row_open(&open, table, keys, false);
+	rama_row_set(&open, row->ncolumns, row->attnos, row->values, row->nulls);
+	rama_row_close(&open);
+	put_below(row, keys, true);
 }
 
 /*
@@ -158,7 +222,7 @@ rama_push_row(const RamaNode *vector, const Datum *prefix, const RamaInput *inpu
 	Datum	   *keys = palloc(sizeof(Datum) * table->nkeys);
 	int64		index;
 
-	add_value(row, vector->children[0], input);
+	add_value(row, vector->children[0], input, NULL);
 	index = rama_vector_push(table, prefix, row->ncolumns, row->attnos,
 							 row->values, row->nulls);
 	if (table->nkeys > 1)
@@ -212,6 +276,13 @@ put_collection(const RamaNode *node, const Datum *prefix, const JsonbValue *json
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/* rama_put_whole() -- Replace the outermost collection. */
+void
+rama_put_whole(const RamaNode *root, const JsonbValue *json)
+{
+	put_collection(root, NULL, json, false);
 }
 
 static bool

@@ -36,7 +36,7 @@ unify_sqlstate(const RamaWhere *where, int sqlstate)
 			errcode(ERRCODE_INVALID_TEXT_REPRESENTATION);
 			break;
 		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
-			if (where->position > 0)
+			if (where->position > 0 && !where->writes)
 				errcode(ERRCODE_INVALID_TEXT_REPRESENTATION);
 			break;
 		default:
@@ -90,6 +90,7 @@ rama_where_push(RamaWhere *where, const char *what, int position)
 {
 	where->what = what;
 	where->position = position;
+	where->writes = false;
 	where->context = CurrentMemoryContext;
 	where->callback.callback = where_callback;
 	where->callback.arg = where;

@@ -47,6 +47,7 @@ typedef struct RamaEdit
 	bool		(*apply) (struct RamaEdit *edit, const RamaNode *node,
 						  const JsonbValue *old, JsonbValue **out);
 	const RamaInput *input;
+	const JsonbValue *value;	/* rama_json_set_key()'s */
 	Datum		result;
 } RamaEdit;
 
@@ -60,8 +61,15 @@ extern void rama_target_focus(const RamaTarget *target, RamaFocus *focus);
 
 /* edit.c */
 extern bool rama_target_edit(const RamaTarget *target, RamaEdit *edit);
+extern bool rama_json_set_key(const RamaNode *node, const JsonbValue *old,
+							  const RamaKey *key, const JsonbValue *value, JsonbValue *out);
 
 /* put.c */
+extern void rama_put_whole(const RamaNode *root, const JsonbValue *json);
+extern void rama_replace_row(const RamaNode *node, const Datum *keys,
+							 const JsonbValue *value, const JsonbValue *old);
+extern void rama_insert_row(const RamaNode *vector, const Datum *keys,
+							const JsonbValue *value);
 extern void rama_put_row(const RamaNode *node, const Datum *keys, const RamaInput *input);
 extern int64 rama_push_row(const RamaNode *vector, const Datum *prefix, const RamaInput *input);
 

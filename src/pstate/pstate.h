@@ -329,7 +329,15 @@ extern int64 rama_count_entry(RamaTable *table, const Datum *keys, int64 delta);
 
 /* remove.c */
 extern bool rama_row_remove(RamaTable *table, const Datum *keys);
+extern void rama_vector_remove(RamaTable *table, const Datum *prefix,
+							   const int64 *indexes, int64 count);
 extern void rama_collection_clear(RamaNode *node, const Datum *keys, bool exists);
+
+/* shift.c */
+extern void rama_vector_close_gaps(RamaTable *table, const Datum *prefix,
+								   const int64 *removed, int64 count);
+extern void rama_vector_make_room(RamaTable *table, const Datum *prefix, int64 at,
+								  int64 count);
 
 /* ddl.c: the event triggers' part for PStates */
 extern bool rama_pstate_dropped(Oid relid);

@@ -56,51 +56,24 @@ has_entries(const RamaRow *row, RamaTable *child)
 	return row->found && !row->nulls[attno - 1] && DatumGetInt64(row->values[attno - 1]) > 0;
 }
 
-/*
- * Move a row to the place before it: its key column number "column" is an
- * index of a vector.
- */
-static void
-move_down(RamaWriter *writer, TupleTableSlot *slot, int column)
+/* Delete a row and everything below it; was there one? The caller counts. */
+static bool
+remove_row(RamaTable *table, const Datum *keys)
 {
-	int			ncolumns = writer->table->ncolumns;
-	Datum	   *values = palloc(sizeof(Datum) * ncolumns);
-	ItemPointerData tid = slot->tts_tid;
+	RamaRow		row;
 
-	rama_conflict_check(writer->table, writer->heap, slot, false);
-	slot_getallattrs(slot);
-	rama_changes_note(writer->table, slot->tts_values, slot->tts_values, slot->tts_isnull);
-	memcpy(values, slot->tts_values, sizeof(Datum) * ncolumns);
-	rama_buffer_forget(writer->table, values);
-	values[column] = Int64GetDatum(DatumGetInt64(values[column]) - 1);
-	rama_changes_note(writer->table, values, NULL, NULL);
-	rama_buffer_forget(writer->table, values);
-	rama_writer_update(writer, &tid, values, slot->tts_isnull, false);
-	pfree(values);
-}
-
-/*
- * Close the gap that an element leaves in a vector: the rows behind it, and
- * those below them, move down by one, in order, so that no key is there
- * twice.
- */
-static void
-close_gap(RamaTable *table, const Datum *keys, int nkeys)
-{
-	RamaBound	low = {true, false, keys[nkeys - 1]};
-	RamaScan   *scan = rama_scan_begin(table, keys, nkeys - 1, &low, NULL, false,
-									   rama_write_snapshot());
-	TupleTableSlot *slot;
-	RamaWriter	writer;
-
-	rama_writer_open(&writer, table);
-	while ((slot = rama_scan_next(scan)) != NULL)
-		move_down(&writer, slot, nkeys - 1);
-	rama_writer_close(&writer);
-	rama_scan_end(scan);
-
-	for (int i = 0; i < table->nchildren; i++)
-		close_gap(table->children[i], keys, nkeys);
+	rama_row_open(&row, table, keys, false);
+	if (row.found)
+	{
+		for (int i = 0; i < table->nchildren; i++)
+		{
+			if (has_entries(&row, table->children[i]))
+				remove_range(table->children[i], keys, table->nkeys);
+		}
+		rama_row_delete(&row);
+	}
+	rama_row_close(&row);
+	return row.found;
 }
 
 /*
@@ -114,27 +87,40 @@ bool
 rama_row_remove(RamaTable *table, const Datum *keys)
 {
 	bool		isvector = table->node->kind == RAMA_VECTOR && table->nkeys > 0;
+	int64		index;
 	int64		count;
-	RamaRow		row;
 
-	rama_row_open(&row, table, keys, false);
-	if (row.found)
+	if (!remove_row(table, keys))
+		return false;
+	count = rama_count_entry(table, keys, -1);
+	if (!isvector)
+		return true;
+	index = DatumGetInt64(keys[table->nkeys - 1]);
+	if (index < count - 1)
+		rama_vector_close_gaps(table, keys, &index, 1);
+	return true;
+}
+
+/*
+ * rama_vector_remove() -- Remove elements, whose indexes are ascending and
+ * there, with everything below them. Errors: 40001.
+ */
+void
+rama_vector_remove(RamaTable *table, const Datum *prefix, const int64 *indexes, int64 count)
+{
+	Datum		keys[RAMA_MAX_KEYS];
+
+	if (count == 0)
+		return;
+	if (table->nkeys > 1)
+		memcpy(keys, prefix, sizeof(Datum) * (table->nkeys - 1));
+	for (int64 i = 0; i < count; i++)
 	{
-		for (int i = 0; i < table->nchildren; i++)
-		{
-			if (has_entries(&row, table->children[i]))
-				remove_range(table->children[i], keys, table->nkeys);
-		}
-		rama_row_delete(&row);
-		count = rama_count_entry(table, keys, -1);
-		if (isvector && DatumGetInt64(keys[table->nkeys - 1]) < count - 1)
-		{
-			close_gap(table, keys, table->nkeys);
-			CommandCounterIncrement();
-		}
+		keys[table->nkeys - 1] = Int64GetDatum(indexes[i]);
+		(void) remove_row(table, keys);
 	}
-	rama_row_close(&row);
-	return row.found;
+	(void) rama_count_entry(table, prefix, -count);
+	rama_vector_close_gaps(table, prefix, indexes, count);
 }
 
 /* The count of a collection in its enclosing row becomes 0 or NULL. */

@@ -1,0 +1,296 @@
+/*-------------------------------------------------------------------------
+ *
+ * transform.c
+ *	  rama.transform(), and the terminals that its paths end in.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "path/transform.h"
+
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(rama_transform);
+
+/* rama_next_after() -- What follows the step that comes next. */
+RamaNext
+rama_next_after(const RamaNext *at)
+{
+	RamaNext	rest = *at;
+
+	rest.steps++;
+	rest.nsteps--;
+	return rest;
+}
+
+/* rama_next_branch() -- A branch of a step, and then what follows the step. */
+RamaNext
+rama_next_branch(const RamaStep *step, int branch, const RamaNext *then)
+{
+	RamaNext	next = {.then = then, .plain = step->plain};
+
+	next.steps = step->branches[branch].steps;
+	next.nsteps = step->branches[branch].nsteps;
+	return next;
+}
+
+static bool
+is_terminal(const RamaStep *step)
+{
+	return step->nav->terminal;
+}
+
+/* Does the path go on from this branch? */
+static bool
+is_way_on(const RamaStep *step, int branch)
+{
+	if (step->nav->open == rama_open_cond_path)
+		return branch % 2 == 1;
+	return step->nav->open == rama_open_multi_path;
+}
+
+static void
+terminal_misplaced(const RamaStep *step, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("step %d of the path (%s): a terminal does not belong here",
+					step->position, step->nav->names[0]),
+			 errhint("%s", hint)));
+}
+
+static void
+forbid_terminals(const RamaStep *steps, int nsteps)
+{
+	for (int i = 0; i < nsteps; i++)
+	{
+		if (is_terminal(&steps[i]))
+			terminal_misplaced(&steps[i], "A path that only reads has no terminal.");
+		if (steps[i].nav->go == rama_go_transformed)
+			continue;
+		for (int j = 0; j < steps[i].nbranches; j++)
+			forbid_terminals(steps[i].branches[j].steps, steps[i].branches[j].nsteps);
+	}
+}
+
+static bool ends_in_terminal(const RamaStep *steps, int nsteps);
+
+/* Do the branches of a step that go on end in terminals: all, or none? */
+static bool
+branches_end(const RamaStep *step)
+{
+	int			with = 0;
+	int			without = 0;
+
+	for (int i = 0; i < step->nbranches; i++)
+	{
+		const RamaBranch *branch = &step->branches[i];
+
+		if (!is_way_on(step, i))
+		{
+			if (step->nav->go != rama_go_transformed)
+				forbid_terminals(branch->steps, branch->nsteps);
+		}
+		else if (ends_in_terminal(branch->steps, branch->nsteps))
+			with++;
+		else if (!branch->never)
+			without++;
+	}
+	if (with > 0 && without > 0)
+		rama_step_error(step, "of its paths, some end in a terminal, and some do not");
+	return with > 0;
+}
+
+static bool
+ends_in_terminal(const RamaStep *steps, int nsteps)
+{
+	check_stack_depth();
+	for (int i = 0; i < nsteps; i++)
+	{
+		const RamaStep *step = &steps[i];
+
+		if (!is_terminal(step) && !branches_end(step))
+			continue;
+		if (i == nsteps - 1)
+			return true;
+		if (is_terminal(step))
+			terminal_misplaced(step, "Nothing may follow a terminal.");
+		rama_step_error(step, "its paths end in terminals, so nothing may follow it");
+	}
+	return false;
+}
+
+/*
+ * rama_transform_check() -- Error (22023) unless each branch of the path ends
+ * in exactly one terminal.
+ */
+void
+rama_transform_check(const RamaStep *steps, int nsteps)
+{
+	if (!ends_in_terminal(steps, nsteps))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the path to transform has no terminal at its end"),
+				 errhint("End it, and each of its branches, with [\"term\", function, ...], "
+						 "[\"term-val\", value] or [\"NONE>\"].")));
+}
+
+static void
+require_transform(const RamaPath *path, const RamaStep *step)
+{
+	if (!path->terminals)
+		terminal_misplaced(step, "Paths with terminals are for rama.transform.");
+}
+
+/* rama_bind_term() -- [function, arguments...] */
+void
+rama_bind_term(RamaPath *path, RamaStep *step)
+{
+	require_transform(path, step);
+	/* What was collected comes before the value: their number is not known. */
+	rama_call_add(path, step, &step->args[0], step->nargs - 1, step->args + 1, NULL);
+	step->out = step->in;
+}
+
+/* rama_bind_term_val() -- [value] */
+void
+rama_bind_term_val(RamaPath *path, RamaStep *step)
+{
+	require_transform(path, step);
+	step->out = step->in;
+}
+
+/* rama_bind_term_void() -- No arguments. */
+void
+rama_bind_term_void(RamaPath *path, RamaStep *step)
+{
+	require_transform(path, step);
+	step->out = step->in;
+}
+
+/* rama_change_term() -- The function's result, with what is collected first. */
+RamaOutcome
+rama_change_term(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
+{
+	const RamaStep *step = at->steps;
+	JsonbValue	json;
+	JsonbValue	result;
+
+	rama_value_json(transform, value, &json);
+	(void) rama_call_collected(step, &step->calls[0], value->collected, &json, &result);
+	rama_value_conform(transform, step, value, &result);
+	return RAMA_CHANGED;
+}
+
+/* rama_change_term_val() -- The constant. */
+RamaOutcome
+rama_change_term_val(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
+{
+	rama_value_conform(transform, at->steps, value, &at->steps->args[0]);
+	return RAMA_CHANGED;
+}
+
+/* rama_change_term_void() -- To be removed. */
+RamaOutcome
+rama_change_term_void(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
+{
+	return RAMA_VOID;
+}
+
+/* Does the path remove, or replace the whole? */
+static bool
+removes(const RamaStep *steps, int nsteps)
+{
+	for (int i = 0; i < nsteps; i++)
+	{
+		if (steps[i].nav->change == rama_change_term_void)
+			return true;
+		for (int j = 0; j < steps[i].nbranches; j++)
+			if (removes(steps[i].branches[j].steps, steps[i].branches[j].nsteps))
+				return true;
+	}
+	return nsteps > 0 && is_terminal(&steps[0]);
+}
+
+static void
+transform_root(RamaPath *path)
+{
+	RamaTransform transform = {.end = NULL};
+	RamaNext	next = {.steps = path->steps, .nsteps = path->nsteps};
+	RamaFocus	place;
+
+	transform.reading.path = path;
+	transform.reading.context = CurrentMemoryContext;
+	memset(&place, 0, sizeof(place));
+	rama_focus_root(&place, path->pstate);
+	path->users++;
+	if (rama_walk(&transform, &next, &place) == RAMA_VOID)
+		(void) rama_place_remove(&transform, &place);
+	path->users--;
+}
+
+/*
+ * rama.transform(pstate, path)
+ */
+Datum
+rama_transform(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *json = PG_GETARG_JSONB_P(1);
+	RamaPState *pstate = rama_pstate_get(PG_GETARG_OID(0));
+	RamaPath   *path = rama_path_get_transform(pstate, json);
+	AclMode		needed = ACL_INSERT | ACL_UPDATE;
+	MemoryContext context;
+	MemoryContext caller;
+
+	if (removes(path->steps, path->nsteps))
+		needed |= ACL_DELETE;
+	rama_pstate_begin_write(pstate, needed);
+	/* It may have changed while we waited for the lock. */
+	pstate = rama_pstate_get(PG_GETARG_OID(0));
+	path = rama_path_get_transform(pstate, json);
+	context = AllocSetContextCreate(CurrentMemoryContext, "pg_rama transform",
+									ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	transform_root(path);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	PG_RETURN_VOID();
+}
+
+/* rama_bind_transformed() -- [path], which ends in terminals. */
+void
+rama_bind_transformed(RamaPath *path, RamaStep *step)
+{
+	bool		terminals = path->terminals;
+
+	path->terminals = true;
+	rama_branch_add(path, step, 0, step->in);
+	path->terminals = terminals;
+	rama_transform_check(step->branches[0].steps, step->branches[0].nsteps);
+	step->out = rama_shape_plain();
+}
+
+/* rama_go_transformed() -- What becomes of the value; nothing is stored. */
+bool
+rama_go_transformed(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
+{
+	RamaTransform transform = {.end = NULL};
+	RamaFocus	value = *focus;
+	JsonbValue	json;
+	const RamaNode *node = rama_step_node(step);
+
+	transform.reading = *eval;
+	if (focus->at != RAMA_AT_PAIR && focus->at != RAMA_AT_ENTRIES)
+	{
+		if (!rama_focus_to_json(&value, eval->snapshot, &json))
+			json.type = jbvNull;
+		rama_value_set(&value, node, &json);
+	}
+	value.collected = NULL;
+	if (rama_change_steps(&transform, step->branches[0].steps, step->branches[0].nsteps,
+						  &value) == RAMA_VOID)
+		rama_focus_nothing(&value, NULL);
+	rama_focus_plain(&value, eval->snapshot);
+	value.collected = focus->collected;
+	*focus = value;
+	return true;
+}
