@@ -4,8 +4,9 @@
  *	  Building an index: encodes all rows, sorts the entries, loads them.
  *
  * Entries are sorted as bytea, whose order is memcmp's and whose sort has
- * abbreviated keys. As in nbtree, a unique index's entries of dead rows, which
- * may repeat a key, are sorted apart and merged in.
+ * abbreviated keys. The byte that all entries begin with is left out, for these
+ * are short; entries whose first column is NULL are sorted apart. So are, as in
+ * nbtree, a unique index's entries of dead rows, which may repeat a key.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,7 +23,7 @@
 #include "utils/tuplesort.h"
 #include "utils/typcache.h"
 
-#include "index/index.h"
+#include "index/encode.h"
 
 /* An entry as a datum: with a header of one or four bytes */
 typedef union PsSortDatum
@@ -31,6 +32,18 @@ typedef union PsSortDatum
 	char		data[VARHDRSZ + PS_MAX_ENTRY];
 } PsSortDatum;
 
+/* Entries that are sorted apart */
+typedef enum PsSpool
+{
+	PS_SPOOL_LIVE,
+	PS_SPOOL_LIVE_NULLS,
+	PS_SPOOL_DEAD,
+	PS_SPOOL_DEAD_NULLS,
+	PS_SPOOLS
+} PsSpool;
+
+#define NO_MARKER	(-1)
+
 typedef struct PsBuild
 {
 	Relation	heap;
@@ -38,9 +51,8 @@ typedef struct PsBuild
 	const PsIndex *info;
 	bool		unique;
 	bool		nulls_not_distinct;
-	Tuplesortstate *live;
-	Tuplesortstate *dead;		/* of a unique index; else NULL */
-	bool		have_dead;
+	int			marker;			/* first byte of all entries but NULLs' */
+	Tuplesortstate *spools[PS_SPOOLS];	/* NULL: no entries yet */
 	double		ntuples;
 	MemoryContext row_context;
 	StringInfoData entry;
@@ -51,18 +63,23 @@ typedef struct PsBuild
 typedef struct PsSorted
 {
 	Tuplesortstate *sort;		/* NULL: none */
+	int			marker;			/* to be put before each */
 	PsString	entry;			/* data NULL: at the end */
 	Datum		datum;
 } PsSorted;
 
 static void begin_build(PsBuild *build, Relation heap, Relation index, IndexInfo *info);
+static int	entry_marker(const PsIndex *info);
 static Tuplesortstate *begin_sort(int work_mem_kb);
 static void end_build(PsBuild *build);
 static void spool_row(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 					  bool alive, void *state);
+static void spool_entry(PsBuild *build, PsString entry, bool dead);
 static Datum sort_datum(PsSortDatum *datum, PsString entry);
 static void perform_sorts(PsBuild *build);
+static void perform_sort(PsBuild *build, PsSpool spool, int64 phase);
 static void load_entries(PsBuild *build);
+static PsSpool least_sorted(const PsSorted *sorted);
 static void next_sorted(PsSorted *sorted);
 static void check_unique(PsBuild *build, StringInfo last, PsString entry);
 static bool key_has_null(const PsIndex *info, PsString key);
@@ -111,12 +128,21 @@ begin_build(PsBuild *build, Relation heap, Relation index, IndexInfo *info)
 	build->info = ps_index(index);
 	build->unique = info->ii_Unique;
 	build->nulls_not_distinct = info->ii_NullsNotDistinct;
-	build->live = begin_sort(maintenance_work_mem);
-	if (build->unique)
-		build->dead = begin_sort(work_mem);
+	build->marker = entry_marker(build->info);
+	build->spools[PS_SPOOL_LIVE] = begin_sort(maintenance_work_mem);
 	build->row_context = AllocSetContextCreate(CurrentMemoryContext, "pstate index build row",
 											   ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&build->entry);
+}
+
+static int
+entry_marker(const PsIndex *info)
+{
+	PsLayout	layout = info->columns[0].layout;
+
+	if (layout != PS_LAYOUT_TEXT && layout != PS_LAYOUT_ESCAPED && layout != PS_LAYOUT_FIXED)
+		return NO_MARKER;
+	return info->columns[0].desc ? (uint8) ~PS_MARKER : PS_MARKER;
 }
 
 static Tuplesortstate *
@@ -131,9 +157,9 @@ begin_sort(int work_mem_kb)
 static void
 end_build(PsBuild *build)
 {
-	tuplesort_end(build->live);
-	if (build->dead != NULL)
-		tuplesort_end(build->dead);
+	for (PsSpool i = 0; i < PS_SPOOLS; i++)
+		if (build->spools[i] != NULL)
+			tuplesort_end(build->spools[i]);
 	MemoryContextDelete(build->row_context);
 	pfree(build->entry.data);
 }
@@ -147,21 +173,30 @@ spool_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 	MemoryContext old = MemoryContextSwitchTo(build->row_context);
 	int			keylen;
 	bool		hasnull;
-	Datum		datum;
 
 	ps_encode(index, build->info, values, isnull, tid, &build->entry, &keylen, &hasnull);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(build->row_context);
 
-	datum = sort_datum(&build->datum, ps_string(&build->entry));
-	if (alive || build->dead == NULL)
-		tuplesort_putdatum(build->live, datum, false);
-	else
-	{
-		build->have_dead = true;
-		tuplesort_putdatum(build->dead, datum, false);
-	}
+	spool_entry(build, ps_string(&build->entry), build->unique && !alive);
 	build->ntuples++;
+}
+
+static void
+spool_entry(PsBuild *build, PsString entry, bool dead)
+{
+	PsSpool		spool = dead ? PS_SPOOL_DEAD : PS_SPOOL_LIVE;
+
+	if (build->marker != NO_MARKER && (uint8) entry.data[0] != build->marker)
+		spool++;
+	else if (build->marker != NO_MARKER)
+	{
+		entry.data++;
+		entry.len--;
+	}
+	if (build->spools[spool] == NULL)
+		build->spools[spool] = begin_sort(work_mem);
+	tuplesort_putdatum(build->spools[spool], sort_datum(&build->datum, entry), false);
 }
 
 static Datum
@@ -191,47 +226,68 @@ perform_sorts(PsBuild *build)
 	const int64 values[] = {build->ntuples, 0, 0};
 
 	pgstat_progress_update_multi_param(lengthof(progress), progress, values);
-	report_phase(PROGRESS_BTREE_PHASE_PERFORMSORT_1);
-	tuplesort_performsort(build->live);
-	if (build->have_dead)
-	{
-		report_phase(PROGRESS_BTREE_PHASE_PERFORMSORT_2);
-		tuplesort_performsort(build->dead);
-	}
+	perform_sort(build, PS_SPOOL_LIVE, PROGRESS_BTREE_PHASE_PERFORMSORT_1);
+	perform_sort(build, PS_SPOOL_LIVE_NULLS, PROGRESS_BTREE_PHASE_PERFORMSORT_1);
+	perform_sort(build, PS_SPOOL_DEAD, PROGRESS_BTREE_PHASE_PERFORMSORT_2);
+	perform_sort(build, PS_SPOOL_DEAD_NULLS, PROGRESS_BTREE_PHASE_PERFORMSORT_2);
 }
 
-/* Merges both sorts into the tree. Only live rows have to be unique. */
+static void
+perform_sort(PsBuild *build, PsSpool spool, int64 phase)
+{
+	if (build->spools[spool] == NULL)
+		return;
+	report_phase(phase);
+	tuplesort_performsort(build->spools[spool]);
+}
+
+/* Merges the sorts into the tree. Only live rows have to be unique. */
 static void
 load_entries(PsBuild *build)
 {
 	PsLoad	   *load = ps_load_begin(build->index);
-	PsSorted	live = {build->live, PS_INFINITE, 0};
-	PsSorted	dead = {build->have_dead ? build->dead : NULL, PS_INFINITE, 0};
+	PsSorted	sorted[PS_SPOOLS] = {0};
+	PsSpool		spool;
 	StringInfoData last;
 	int64		done = 0;
 
 	report_phase(PROGRESS_BTREE_PHASE_LEAF_LOAD);
 	initStringInfo(&last);
-	next_sorted(&live);
-	next_sorted(&dead);
-	while (live.entry.data != NULL || dead.entry.data != NULL)
+	for (PsSpool i = 0; i < PS_SPOOLS; i++)
 	{
-		PsSorted   *next = ps_compare(live.entry, dead.entry) <= 0 ? &live : &dead;
-
-		if (build->unique && next == &live)
-			check_unique(build, &last, next->entry);
-		ps_load_add(load, next->entry);
-		next_sorted(next);
+		sorted[i].sort = build->spools[i];
+		sorted[i].marker = i == PS_SPOOL_LIVE || i == PS_SPOOL_DEAD ? build->marker : NO_MARKER;
+		next_sorted(&sorted[i]);
+	}
+	while (sorted[spool = least_sorted(sorted)].entry.data != NULL)
+	{
+		if (build->unique && (spool == PS_SPOOL_LIVE || spool == PS_SPOOL_LIVE_NULLS))
+			check_unique(build, &last, sorted[spool].entry);
+		ps_load_add(load, sorted[spool].entry);
+		next_sorted(&sorted[spool]);
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ++done);
 	}
 	ps_load_end(load);
 	pfree(last.data);
 }
 
+static PsSpool
+least_sorted(const PsSorted *sorted)
+{
+	PsSpool		least = PS_SPOOL_LIVE;
+
+	for (PsSpool i = 1; i < PS_SPOOLS; i++)
+		if (sorted[i].sort != NULL && ps_compare(sorted[i].entry, sorted[least].entry) < 0)
+			least = i;
+	return least;
+}
+
+/* The datum is our own copy: the marker takes the place of its header's end. */
 static void
 next_sorted(PsSorted *sorted)
 {
 	bool		isnull;
+	char	   *data;
 
 	if (sorted->sort == NULL)
 		return;
@@ -239,14 +295,18 @@ next_sorted(PsSorted *sorted)
 		pfree(DatumGetPointer(sorted->datum));
 	if (!tuplesort_getdatum_compat(sorted->sort, true, &sorted->datum, &isnull))
 	{
-		*sorted = (PsSorted)
-		{
-			NULL, PS_INFINITE, 0
-		};
+		memset(sorted, 0, sizeof(*sorted));
 		return;
 	}
-	sorted->entry.data = VARDATA_ANY(DatumGetPointer(sorted->datum));
-	sorted->entry.len = VARSIZE_ANY_EXHDR(DatumGetPointer(sorted->datum));
+	data = DatumGetPointer(sorted->datum);
+	sorted->entry.len = VARSIZE_ANY_EXHDR(data);
+	data += VARSIZE_ANY(data) - sorted->entry.len;
+	if (sorted->marker != NO_MARKER)
+	{
+		*--data = (char) sorted->marker;
+		sorted->entry.len++;
+	}
+	sorted->entry.data = data;
 }
 
 /* Is the entry's key the last one's? Then keeps it as the last one. */
