@@ -194,6 +194,59 @@ SELECT show('["a", "n", ["view", "path_branch.double"]]');
 SELECT rama.allow_in_paths('volatile_one(jsonb)');
 RESET ROLE;
 
+-- named paths
+SELECT rama.create_path('big', '[["all"], ["pred>", 2]]');
+SELECT rama.create_path('path_branch.twice', '["v", ["big"], ["view", "*", 2]]');
+SELECT show('["a", "v", ["big"]]');
+SELECT show('["a", ["twice"]]');
+SELECT show('["a", "v", ["subselect", [["path_branch.big"]]]]');
+SELECT show('["a", "m", ["map-vals"], ["selected?", [["big"]]]]');
+SELECT show('["a", ["subselect", [["twice"]]], ["big"]]');
+-- recursive: each number of any depth, plain data as well as a schema's
+SELECT rama.create_path('numbers', '[["cond-path", [["pred", "path_branch.is_number"]], [], [["pred", "path_branch.is_container"]], [["path_branch.each"], ["numbers"]]]]');
+CREATE FUNCTION is_number(j jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN jsonb_typeof(j) = 'number';
+CREATE FUNCTION is_container(j jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN jsonb_typeof(j) IN ('object', 'array');
+CREATE FUNCTION is_object(j jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN jsonb_typeof(j) = 'object';
+SELECT rama.create_path('each', '[["if-path", [["pred", "path_branch.is_object"]], [["map-vals"]], [["all"]]]]');
+SELECT rama.select('plain', '[["map-vals"], ["numbers"]]');
+SELECT rama.select_one('plain', '[["subselect", [["map-vals"], ["numbers"]]], ["view", "sum"]]');
+SELECT rama.create_path('nodes', '[["stay-then-continue", [["must", "child"], ["nodes"]]]]');
+SELECT rama.put('plain', 'tree', '{"n": 1, "child": {"n": 2, "child": {"n": 3}}}'::jsonb);
+SELECT rama.select('plain', '["tree", ["nodes"], "n"]');
+SELECT rama.get('plain', 'tree', '["selected?", [["nodes"], "n", ["pred=", 3]]]'::jsonb, 'n');
+SELECT rama.create_path('endless', '[["stay-then-continue", [["endless"]]]]');
+\set VERBOSITY sqlstate
+SET max_stack_depth = '200kB';
+SELECT count(*) FROM (SELECT rama.select('plain', '["tree", ["subselect", [["endless"]]]]')) x;
+RESET max_stack_depth;
+\set VERBOSITY default
+SELECT rama.explain('rows', '["a", ["twice"]]');
+SELECT rama.explain('plain', '["tree", ["nodes"], "n"]');
+SELECT rama.create_path('big', '[]');
+SELECT rama.create_path('big', '[]', if_not_exists => true);
+SELECT rama.create_path('all', '[]');
+SELECT rama.create_path('bad', '[["nosuch"]]');
+SELECT rama.create_path('bad', '{}');
+SELECT rama.create_path('nowhere.bad', '[]');
+SELECT show('["a", ["nowhere.big"]]');
+SELECT show('["a", ["twice", 1]]');
+GRANT SELECT ON plain TO path_branch_reader;
+SET ROLE path_branch_reader;
+SELECT rama.create_path('path_branch.mine', '[]');
+SELECT rama.drop_path('path_branch.nodes');
+-- names in it are those of its schema, whatever the search_path
+SET search_path = pg_catalog;
+SELECT rama.select('path_branch.plain', '["tree", ["path_branch.nodes"], "n"]');
+SELECT rama.select('path_branch.plain', '["tree", ["nodes"], "n"]');
+RESET ROLE;
+SET search_path = path_branch;
+ALTER SCHEMA path_branch RENAME TO path_branch2;
+SELECT module, name FROM rama.named_path ORDER BY 1, 2;
+ALTER SCHEMA path_branch2 RENAME TO path_branch;
+SELECT rama.drop_path('endless'), rama.drop_path('endless', if_exists => true);
+SELECT rama.drop_path('endless');
+SELECT show('["a", ["endless"]]');
+
 -- how it is read
 SELECT rama.explain('rows', '["a", "v", ["view", "count"], ["pred>", 3]]');
 SELECT rama.explain('rows', '["a", "v", ["all"], ["pred>", 3]]');
@@ -230,4 +283,5 @@ RESET pg_rama.max_value_elements;
 \t off
 \a
 DROP SCHEMA path_branch CASCADE;
+SELECT count(*) FROM rama.named_path;
 DROP ROLE path_branch_reader;

@@ -8,11 +8,13 @@
 #include "pg_rama.h"
 
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "commands/event_trigger.h"
 #include "depot/depot.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "index/index.h"
+#include "path/path.h"
 #include "pstate/pstate.h"
 #include "topology/topology.h"
 
@@ -80,6 +82,8 @@ rama_on_ddl_command_end(PG_FUNCTION_ARGS)
 	Node	   *parsetree = event_trigger_data(fcinfo)->parsetree;
 
 	rama_topology_renamed(parsetree);
+	if (IsA(parsetree, RenameStmt) && ((RenameStmt *) parsetree)->renameType == OBJECT_SCHEMA)
+		rama_paths_renamed(((RenameStmt *) parsetree)->subname, ((RenameStmt *) parsetree)->newname);
 	if (IsA(parsetree, GrantStmt))
 		rama_pstate_granted((GrantStmt *) parsetree);
 	else if (IsA(parsetree, DropStmt) && ((DropStmt *) parsetree)->removeType == OBJECT_TRIGGER)
@@ -105,8 +109,9 @@ rama_on_sql_drop(PG_FUNCTION_ARGS)
 	(void) event_trigger_data(fcinfo);
 
 	SPI_connect();
-	if (SPI_execute("SELECT objid, objsubid FROM pg_catalog.pg_event_trigger_dropped_objects() "
-					"WHERE classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass",
+	if (SPI_execute("SELECT objid, objsubid, classid, object_name FROM pg_catalog.pg_event_trigger_dropped_objects() "
+					"WHERE classid OPERATOR(pg_catalog.=) ANY "
+					"('{pg_catalog.pg_class,pg_catalog.pg_namespace}'::pg_catalog.regclass[])",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not list dropped objects");
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -115,6 +120,15 @@ rama_on_sql_drop(PG_FUNCTION_ARGS)
 		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
 														   SPI_tuptable->tupdesc, 1, &isnull));
 
+		if (DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3,
+										   &isnull)) == NamespaceRelationId)
+		{
+			char	   *module = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4);
+
+			if (module)			/* not a temporary one */
+				rama_paths_dropped(module);
+			continue;
+		}
 		if (DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull)) != 0)
 		{
 			rama_depot_column_dropped(relid);

@@ -182,7 +182,7 @@ static bool
 go_navigator(RamaFocus *focus, RamaShape *shape, RamaPState *pstate,
 			 const RamaInput *input, int position, Snapshot snapshot)
 {
-	RamaPath	path = {.pstate = pstate};
+	RamaPath	path = {.pstate = pstate,.context = CurrentMemoryContext};
 	RamaEval	eval = {.path = &path, .snapshot = snapshot};
 
 	path.steps = rama_path_parse_one(&input->json, position, &path.nsteps);

@@ -128,6 +128,7 @@ rama_path_bind(RamaPState *pstate, JsonbContainer *json, bool terminals)
 	path->pstate = pstate;
 	path->stable = true;
 	path->terminals = terminals;
+	path->context = CurrentMemoryContext;
 	path->steps = rama_path_parse(json, &path->nsteps);
 	rama_steps_bind(path, path->steps, path->nsteps, &shape);
 	if (terminals)

@@ -385,7 +385,9 @@ explain_join(Explain *explain, const RamaStep *step, int first, int stride)
 		const RamaBranch *branch = &step->branches[i];
 		Explain		end;
 
-		if (stride == 1)
+		if (step->nav->open == rama_open_named)
+			add_line(explain, "Path %s (step %d)", step->name, step->position);
+		else if (stride == 1)
 			add_line(explain, "Path %d", i + 1);
 		else if (step->branches[i - 1].nsteps == 0)
 			add_line(explain, "Else");
@@ -553,7 +555,12 @@ explain_branches(Explain *explain, const RamaStep *step)
 
 	if (nav->open == rama_open_cond_path)
 		explain_join(explain, step, 1, 2);
-	else if (nav->open == rama_open_multi_path)
+	else if (nav->open == rama_open_named && step->nbranches == 0)
+	{
+		add_line(explain, "Path %s (step %d), again", step->name, step->position);
+		explain->place = AT_MEMORY;
+	}
+	else if (nav->open == rama_open_multi_path || nav->open == rama_open_named)
 		explain_join(explain, step, 0, 1);
 	else if (is_filter(nav))
 		explain_filter(explain, step);

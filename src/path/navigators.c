@@ -192,6 +192,12 @@ static const RamaNavigator navigators[] = {
 	.change = rama_change_term_void, .walk = rama_walk_term_void},
 };
 
+/* [name]: a path of that name. */
+static const RamaNavigator named_path = {
+	{"named path"}, NO_ARGS, .bind = rama_bind_named,
+	.open = rama_open_named, .next = rama_branch_next
+};
+
 /* Rama's other navigators: known, and not supported yet. */
 static const char *const later[] = {
 	"pkey", "recursive-path", "eachnav", "parser", "NAME", "NAMESPACE"
@@ -214,8 +220,35 @@ unknown_navigator(const char *name, int position)
 			 errhint("A key that is itself an array is written as [\"key\", [...]].")));
 }
 
+static const RamaNavigator *
+find_navigator(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(navigators); i++)
+		for (int j = 0; j < 3 && navigators[i].names[j]; j++)
+			if (strcmp(navigators[i].names[j], name) == 0)
+				return &navigators[i];
+	return NULL;
+}
+
+static bool
+is_later(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(later); i++)
+		if (strcmp(later[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* rama_is_navigator() -- Is it one of Rama's, supported or not? */
+bool
+rama_is_navigator(const char *name)
+{
+	return find_navigator(name) != NULL || is_later(name);
+}
+
 /*
- * rama_navigator_find() -- The navigator of that name.
+ * rama_navigator_find() -- The navigator of that name, or that of a named
+ * path.
  *
  * Errors: 42704 unknown, with near matches; 0A000 one of Rama's that is not
  * supported yet.
@@ -223,17 +256,18 @@ unknown_navigator(const char *name, int position)
 const RamaNavigator *
 rama_navigator_find(const char *name, int position)
 {
-	for (int i = 0; i < (int) lengthof(navigators); i++)
-		for (int j = 0; j < 3 && navigators[i].names[j]; j++)
-			if (strcmp(navigators[i].names[j], name) == 0)
-				return &navigators[i];
+	const RamaNavigator *found = find_navigator(name);
+	JsonbValue	path;
+	char	   *fullname;
 
-	for (int i = 0; i < (int) lengthof(later); i++)
-		if (strcmp(later[i], name) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("step %d of the path: navigator \"%s\" is not supported in this version",
-							position, name)));
-	unknown_navigator(name, position);
-	return NULL;
+	if (found)
+		return found;
+	if (is_later(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("step %d of the path: navigator \"%s\" is not supported in this version",
+						position, name)));
+	if (!rama_named_path_find(name, &path, &fullname))
+		unknown_navigator(name, position);
+	return &named_path;
 }

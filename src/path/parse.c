@@ -124,8 +124,8 @@ parse_navigator(RamaStep *step, JsonbContainer *array, int position)
 	if (name == NULL || name->type != jbvString)
 		malformed(position, "a navigator is an array that starts with its name",
 				  "A key that is itself an array is written as [\"key\", [...]].");
-	step->nav = rama_navigator_find(pnstrdup(name->val.string.val, name->val.string.len),
-									position);
+	step->name = pnstrdup(name->val.string.val, name->val.string.len);
+	step->nav = rama_navigator_find(step->name, position);
 	step->nargs = count - 1;
 	step->args = palloc(sizeof(JsonbValue) * count);
 	for (uint32 i = 1; i < count; i++)

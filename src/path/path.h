@@ -236,7 +236,8 @@ typedef struct RamaStep
 	RamaType	type;
 	int			nkeys;			/* submap, subset */
 	RamaKey    *keys;
-	char	   *name;			/* of a named path */
+	char	   *name;			/* as given; of a named path the full one */
+	char	   *module;			/* of a named path */
 } RamaStep;
 
 /* A path that is an argument of a step. */
@@ -255,8 +256,10 @@ typedef struct RamaPath
 	int			nsteps;
 	RamaStep   *steps;
 	bool		stable;			/* conversions depend on nothing but the path */
+	MemoryContext context;		/* lives as long as it is used */
 	List	   *naming;			/* named paths that are being bound */
 	bool		terminals;		/* may have them: it writes */
+	List	   *bound;			/* those within themselves, named.c */
 	int			users;			/* evaluations; those that an error ended count on */
 } RamaPath;
 
@@ -339,6 +342,14 @@ extern char *rama_near_names(const RamaNear *near);
 
 /* navigators.c */
 extern const RamaNavigator *rama_navigator_find(const char *name, int position);
+extern bool rama_is_navigator(const char *name);
+
+/* named.c */
+extern bool rama_named_path_find(const char *name, JsonbValue *path, char **fullname);
+extern void rama_bind_named(RamaPath *path, RamaStep *step);
+extern void rama_open_named(RamaEval *eval, RamaFrame *frame);
+extern void rama_paths_dropped(const char *module);
+extern void rama_paths_renamed(const char *module, const char *newname);
 
 /* parse.c */
 extern RamaStep *rama_path_parse(JsonbContainer *path, int *nsteps);

@@ -14,6 +14,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
@@ -378,6 +379,7 @@ rama_forbid_in_paths(PG_FUNCTION_ARGS)
 		Relation	rel = table_open(rama_catalog_relid(REGISTRY), RowExclusiveLock);
 
 		CatalogTupleDelete(rel, &tid);
+		CommandCounterIncrement();
 		table_close(rel, NoLock);
 	}
 	PG_RETURN_VOID();

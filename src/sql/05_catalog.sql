@@ -102,3 +102,15 @@ CREATE TABLE rama.path_function (
 COMMENT ON TABLE rama.path_function IS
 'SQL functions that paths may call although they are not IMMUTABLE, by qualified name and argument types: see rama.allow_in_paths.';
 SELECT pg_catalog.pg_extension_config_dump('rama.path_function', '');
+
+CREATE TABLE rama.named_path (
+	module text COLLATE "C",
+	name text COLLATE "C",
+	owner regrole NOT NULL,
+	path jsonb NOT NULL,
+	PRIMARY KEY (module, name)
+);
+COMMENT ON TABLE rama.named_path IS
+'Paths with a name, by schema: see rama.create_path. Rows of schemas that are gone do not count.';
+SELECT pg_catalog.pg_extension_config_dump('rama.named_path', '');
+GRANT SELECT ON rama.named_path TO PUBLIC;

@@ -69,3 +69,13 @@ CREATE FUNCTION rama.forbid_in_paths(function regprocedure) RETURNS void
 AS 'MODULE_PATHNAME', 'rama_forbid_in_paths' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION rama.forbid_in_paths(regprocedure) IS
 'Takes back rama.allow_in_paths(): from now on paths call the function only if it is IMMUTABLE. Error: 42501 not the owner.';
+
+CREATE FUNCTION rama.create_path(name text, path jsonb, if_not_exists boolean DEFAULT false) RETURNS void
+AS 'MODULE_PATHNAME', 'rama_create_path' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.create_path(text, jsonb, boolean) IS
+'Gives a path a name, in the schema named or the first of search_path. [name] in a path stands for its steps; within itself it is recursive. Whoever has USAGE on the schema may use it, with its own rights. Errors: 42710 the name is taken, or a navigator''s, 42501 no CREATE privilege on the schema, 22023 malformed path, 42704 unknown navigator.';
+
+CREATE FUNCTION rama.drop_path(name text, if_exists boolean DEFAULT false) RETURNS void
+AS 'MODULE_PATHNAME', 'rama_drop_path' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.drop_path(text, boolean) IS
+'Removes a named path. Paths that use it fail from then on. Errors: 42704 there is none, 42501 neither its owner nor the schema''s.';
