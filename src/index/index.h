@@ -338,7 +338,6 @@ extern void ps_init_index(Relation index, ForkNumber fork);
 
 /* search.c */
 extern Buffer ps_search(Relation index, PsString key, PsSide side, uint16 level, int lockmode);
-extern Buffer ps_move_right(Relation index, Buffer buffer, int lockmode);
 extern int	ps_root_level(Relation index);
 
 /* insert.c, batch.c */

@@ -22,7 +22,8 @@ is_free(Page page)
 /*
  * A page that the free space map offers, locked, or InvalidBuffer. The map may
  * be wrong, and may offer a page to two sessions, or one that this session has
- * just got and holds: waiting for the lock could be waiting for ourselves.
+ * just got and holds: waiting for the lock could be waiting for ourselves. It
+ * is not logged, and after a crash may be ahead of the file.
  */
 static Buffer
 recycle_page(Relation index)
@@ -31,8 +32,11 @@ recycle_page(Relation index)
 
 	while ((block = GetFreeIndexPage(index)) != InvalidBlockNumber)
 	{
-		Buffer		buffer = ReadBuffer(index, block);
+		Buffer		buffer;
 
+		if (block >= RelationGetNumberOfBlocks(index))
+			continue;
+		buffer = ReadBuffer(index, block);
 		if (ConditionalLockBuffer(buffer))
 		{
 			if (is_free(BufferGetPage(buffer)))
@@ -44,6 +48,10 @@ recycle_page(Relation index)
 	return InvalidBuffer;
 }
 
+/*
+ * A page at the end of the file, locked before anybody else can see it: a vacuum
+ * would take it for one that is free.
+ */
 static Buffer
 extend_file(Relation index, ForkNumber fork)
 {
@@ -52,8 +60,7 @@ extend_file(Relation index, ForkNumber fork)
 
 	if (lock)
 		LockRelationForExtension(index, ExclusiveLock);
-	buffer = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, NULL);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	buffer = ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
 	if (lock)
 		UnlockRelationForExtension(index, ExclusiveLock);
 	return buffer;

@@ -51,34 +51,6 @@ ps_search(Relation index, PsString key, PsSide side, uint16 level,
 	report_endless_search(index);
 }
 
-/*
- * Releases "buffer", which the caller has pinned and locked, and returns the
- * page of its level that covers its high fence (which begins there, but after
- * a merge), pinned and locked in "lockmode"; InvalidBuffer at the right end.
- */
-Buffer
-ps_move_right(Relation index, Buffer buffer, int lockmode)
-{
-	Page		page = BufferGetPage(buffer);
-	BlockNumber right = PsPageOpaque(page)->right;
-	uint16		level = PsPageOpaque(page)->level;
-	StringInfoData high;
-
-	if (PsPageIsLast(page))
-	{
-		UnlockReleaseBuffer(buffer);
-		return InvalidBuffer;
-	}
-	initStringInfo(&high);
-	ps_page_high(page, &high);
-	UnlockReleaseBuffer(buffer);
-	buffer = land(index, right, ps_string(&high), PS_AT, level, lockmode);
-	if (!BufferIsValid(buffer))
-		buffer = ps_search(index, ps_string(&high), PS_AT, level, lockmode);
-	pfree(high.data);
-	return buffer;
-}
-
 /* The level of the root at this moment: 0 if it is a leaf. */
 int
 ps_root_level(Relation index)
@@ -127,23 +99,23 @@ descend(Relation index, PsString key, PsSide side, uint16 level,
 static Buffer
 lock_root(Relation index, uint16 level, int lockmode, uint16 *root_level)
 {
-	Buffer		root = lock_page(index, PS_ROOT_BLOCK, BUFFER_LOCK_SHARE);
-	Page		page = BufferGetPage(root);
+	int			held = BUFFER_LOCK_SHARE;
+	Buffer		root = lock_page(index, PS_ROOT_BLOCK, held);
 
-	*root_level = PsPageOpaque(page)->level;
-	if (*root_level == level && lockmode != BUFFER_LOCK_SHARE)
+	for (;;)
 	{
+		int			wanted;
+
+		*root_level = PsPageOpaque(BufferGetPage(root))->level;
+		wanted = *root_level == level ? lockmode : BUFFER_LOCK_SHARE;
+		if (held == wanted || *root_level < level)
+			return root;
+
+		/* It may get another level meanwhile. */
 		LockBuffer(root, BUFFER_LOCK_UNLOCK);
-		LockBuffer(root, lockmode);
-		*root_level = PsPageOpaque(page)->level;
-		if (*root_level > level)
-		{
-			LockBuffer(root, BUFFER_LOCK_UNLOCK);
-			LockBuffer(root, BUFFER_LOCK_SHARE);
-			*root_level = PsPageOpaque(page)->level;
-		}
+		LockBuffer(root, wanted);
+		held = wanted;
 	}
-	return root;
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "access/tableam.h"
 #include "index/insert.h"
 #include "storage/lmgr.h"
+#include "storage/predicate.h"
 #include "utils/snapmgr.h"
 
 /* The entries of one key, which may go on on further leaves */
@@ -244,15 +245,20 @@ mark_dead(Walk *walk)
 	MarkBufferDirtyHint(walk->buffer, true);
 }
 
-/* No locks are held: describing the key may read catalogs. */
+/*
+ * No locks are held: describing the key may read catalogs. If what was waited
+ * for has made a serialization failure of this transaction, that is the error:
+ * trying again helps then.
+ */
 static void
 report_conflict(PsInsertion *insertion)
 {
 	const char *name = RelationGetRelationName(insertion->index);
-	char	   *key = BuildIndexValueDescription(insertion->index,
-												 insertion->values,
-												 insertion->isnull);
+	char	   *key;
 
+	CheckForSerializableConflictIn(insertion->index, NULL, InvalidBlockNumber);
+	key = BuildIndexValueDescription(insertion->index, insertion->values,
+									 insertion->isnull);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
 			 errmsg("duplicate key value violates unique constraint \"%s\"",
