@@ -214,6 +214,17 @@ SELECT rama.create_path('nodes', '[["stay-then-continue", [["must", "child"], ["
 SELECT rama.put('plain', 'tree', '{"n": 1, "child": {"n": 2, "child": {"n": 3}}}'::jsonb);
 SELECT rama.select('plain', '["tree", ["nodes"], "n"]');
 SELECT rama.get('plain', 'tree', '["selected?", [["nodes"], "n", ["pred=", 3]]]'::jsonb, 'n');
+-- ... and written
+SELECT rama.create_path('zero', '[["term-val", 0]]');
+SELECT rama.transform('rows', '["a", "v", ["big"], ["term", "+", 10]]'), rama.transform('doc', '["a", "v", ["big"], ["term", "+", 10]]');
+SELECT show('["a", "v"]');
+SELECT rama.transform('plain', '["a", "v", ["big"], ["term", "+", 10]]');
+SELECT show('["a", "v"]');
+SELECT rama.transform('plain', '["tree", ["nodes"], "n", ["term", "*", 10]]');
+SELECT rama.get('plain', 'tree');
+SELECT rama.transform('plain', '["tree", ["nodes"], "m", ["zero"]]');
+SELECT rama.get('plain', 'tree');
+SELECT rama.transform('plain', '["tree", ["nodes"], "n", ["zero"], ["term", "inc"]]');
 SELECT rama.create_path('endless', '[["stay-then-continue", [["endless"]]]]');
 \set VERBOSITY sqlstate
 SET max_stack_depth = '200kB';

@@ -276,15 +276,19 @@ bind_again(RamaPath *path, const RamaStep *step)
 	return &bound->branch;
 }
 
+/* rama_named_branch() -- The steps of the path at a step, bound there. */
+const RamaBranch *
+rama_named_branch(RamaPath *path, const RamaStep *step)
+{
+	return step->nbranches > 0 ? &step->branches[0] : bind_again(path, step);
+}
+
 /* rama_open_named() -- Go by the path. */
 void
 rama_open_named(RamaEval *eval, RamaFrame *frame)
 {
-	const RamaStep *step = frame->step;
-
 	rama_branch_open(eval, frame);
-	rama_branch_enter(eval, frame, step->nbranches > 0 ? &step->branches[0] :
-					  bind_again(eval->path, step));
+	rama_branch_enter(eval, frame, rama_named_branch(eval->path, frame->step));
 }
 
 static char *

@@ -195,7 +195,8 @@ static const RamaNavigator navigators[] = {
 /* [name]: a path of that name. */
 static const RamaNavigator named_path = {
 	{"named path"}, NO_ARGS, .bind = rama_bind_named,
-	.open = rama_open_named, .next = rama_branch_next
+	.open = rama_open_named, .next = rama_branch_next,
+	.change = rama_change_named, .walk = rama_walk_named
 };
 
 /* Rama's other navigators: known, and not supported yet. */

@@ -347,6 +347,7 @@ extern bool rama_is_navigator(const char *name);
 /* named.c */
 extern bool rama_named_path_find(const char *name, JsonbValue *path, char **fullname);
 extern void rama_bind_named(RamaPath *path, RamaStep *step);
+extern const RamaBranch *rama_named_branch(RamaPath *path, const RamaStep *step);
 extern void rama_open_named(RamaEval *eval, RamaFrame *frame);
 extern void rama_paths_dropped(const char *module);
 extern void rama_paths_renamed(const char *module, const char *newname);
@@ -579,6 +580,8 @@ RAMA_CHANGER(rama_change_cond);
 RAMA_CHANGER(rama_walk_cond);
 RAMA_CHANGER(rama_change_branches);
 RAMA_CHANGER(rama_walk_branches);
+RAMA_CHANGER(rama_change_named);
+RAMA_CHANGER(rama_walk_named);
 RAMA_CHANGER(rama_change_fresh_collected);
 RAMA_CHANGER(rama_walk_fresh_collected);
 RAMA_CHANGER(rama_change_subselect);

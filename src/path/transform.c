@@ -45,7 +45,7 @@ is_way_on(const RamaStep *step, int branch)
 {
 	if (step->nav->open == rama_open_cond_path)
 		return branch % 2 == 1;
-	return step->nav->open == rama_open_multi_path;
+	return step->nav->open == rama_open_multi_path || step->nav->open == rama_open_named;
 }
 
 static void

@@ -8,6 +8,8 @@
  */
 #include "path/transform.h"
 
+#include "miscadmin.h"
+
 /* rama_change_filter() -- Here, if the navigator goes on from here. */
 RamaOutcome
 rama_change_filter(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
@@ -204,6 +206,33 @@ rama_walk_branches(RamaTransform *transform, const RamaNext *at, RamaFocus *plac
 	if (place->at == RAMA_AT_PAIR)
 		return rama_walk_in_memory(transform, at, place);
 	return apply_branches(transform, at, place, rama_walk);
+}
+
+/* The rest of the path goes on from it; after a path within itself as plain data. */
+static RamaOutcome
+apply_named(RamaTransform *transform, const RamaNext *at, RamaFocus *focus, Apply apply)
+{
+	const RamaBranch *bound = rama_named_branch(transform->reading.path, at->steps);
+	RamaNext	rest = rama_next_after(at);
+	RamaNext	branch = {.steps = bound->steps,.nsteps = bound->nsteps,.then = &rest};
+
+	check_stack_depth();
+	branch.plain = at->steps->nbranches == 0;
+	return apply(transform, &branch, focus);
+}
+
+/* rama_change_named() -- The steps of a named path. */
+RamaOutcome
+rama_change_named(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
+{
+	return apply_named(transform, at, value, rama_change);
+}
+
+/* rama_walk_named() -- The same at a place. */
+RamaOutcome
+rama_walk_named(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
+{
+	return apply_named(transform, at, place, rama_walk);
 }
 
 static RamaOutcome
