@@ -176,10 +176,11 @@ fits(const PsMerge *merge)
 	int			n = PsPageEntries(right);
 	int			size = ps_extended_size(left, merge->new_high);
 
-	if (PsPageOpaque(left)->right != BufferGetBlockNumber(merge->right))
+	if (!ps_page_is_intact(left) || !ps_page_is_intact(right) ||
+		PsPageOpaque(left)->right != BufferGetBlockNumber(merge->right))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("block %u is not the right neighbour of block %u in index \"%s\"",
+				 errmsg("block %u is not the sound right neighbour of block %u in index \"%s\"",
 						BufferGetBlockNumber(merge->right),
 						BufferGetBlockNumber(merge->left),
 						RelationGetRelationName(merge->index)),

@@ -143,7 +143,7 @@ ps_lock_child(Relation index, Buffer parent, OffsetNumber downlink, PsString key
 	Page		page = BufferGetPage(child);
 
 	LockBuffer(child, BUFFER_LOCK_EXCLUSIVE);
-	if (!ps_page_is_valid(page) || PsPageOpaque(page)->level != level ||
+	if (!ps_page_is_intact(page) || PsPageOpaque(page)->level != level ||
 		(PsPageOpaque(page)->flags & PS_DELETED) != 0 ||
 		!ps_page_covers(page, key, PS_AT))
 		ereport(ERROR,
