@@ -100,6 +100,26 @@ SELECT rama.get('sub', 1, 'v');
 SELECT n, m_count = (SELECT count(*) FROM sub_m), s_count = (SELECT count(*) FROM sub_s), v_count = (SELECT count(*) FROM sub_v),
 	d_count = (SELECT count(*) FROM sub_d), (SELECT array_agg(index ORDER BY index) FROM sub_v) FROM sub;
 
+-- parts: what leaves their bounds, and what they have not
+SELECT * FROM try('["m", ["sorted-map-range-from", 1, 2], ["last"], ["term-val", [3, 6]]]', '["m", ["sorted-map-range", 1, 3], ["all"], 0, ["term-val", 3]]',
+	'["s", ["sorted-set-range-from", "b"], ["multi-path", [["term-val", ["a", "z"]]], [["all"], ["NONE>"]]]]',
+	'["v", ["srange", 7, 9], ["before-index", 0], ["term-val", 1]]', '["d", "r", "w", ["srange", 1, 3], ["term-val", []]]',
+	'["d", "r", "t", ["NONE>"]]', '["d", "r", "w", ["end"], ["term-val", []]]');
+SELECT * FROM rama.select('sub', '[1, "m", ["sorted-map-range-from", 2], ["transformed", [["map-vals"], ["term", "inc"]]]]');
+SELECT rama.explain('sub', '[1, "v", ["transformed", [["all"], ["term", "inc"]]]]');
+-- where paths of different shapes join, each place keeps its own
+SELECT * FROM try('["d", "p", ["multi-path", ["t"], ["w", ["first"]]], ["term", "str", "1"]]', '["d", ["all"], ["multi-path", [0], [1, "t"]], ["term", "upper"]]',
+	'["d", ["if-path", ["p"], ["p"], ["q", "w"]], "t", ["term", "upper"]]', '["d", ["if-path", ["p"], ["p"], ["q", "w"]], ["map-vals"], ["pred=", "tp"], ["term", "upper"]]');
+-- named paths, recursive ones, too
+SELECT rama.create_path('transform_navigators.every', '[["cond-path", [["selected?", ["kids", ["all"]]]], [["multi-path", ["v"], ["kids", ["all"], ["every"]]]], [["stay"]], ["v"]]]');
+SELECT rama.put('plain', 7, '{"v": 1, "kids": [{"v": 2}, {"v": 3, "kids": [{"v": 4}]}]}');
+SELECT rama.transform('plain', '[7, ["transform_navigators.every"], ["term", "*", 10]]');
+SELECT rama.get('plain', 7);
+SELECT rama.create_path('transform_navigators.evens', '["v", ["all"], ["pred", "even?"]]');
+SELECT outcome('sub', '["v", ["stop"], ["term", "inc"]]');
+SELECT rama.transform('sub', '[1, ["transform_navigators.evens"], ["NONE>"]]');
+SELECT rama.get('sub', 1, 'v');
+
 -- terminals where they do not belong
 SELECT rama.transform('sub', '[1, ["selected?", ["n", ["term-val", 1]]], ["NONE>"]]');
 \echo :SQLSTATE

@@ -346,7 +346,7 @@ static bool
 apply_given(RamaEdit *edit, const RamaNode *node, const JsonbValue *old, JsonbValue **out)
 {
 	*out = unconstify(JsonbValue *, edit->value);
-	return *out != NULL || old != NULL;
+	return true;
 }
 
 /*

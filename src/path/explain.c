@@ -571,6 +571,12 @@ explain_branches(Explain *explain, const RamaStep *step)
 		if (nav->go == rama_go_subselect)
 			explain->place = AT_MEMORY;
 	}
+	else if (nav->go == rama_go_transformed)
+	{
+		explain_value(explain);
+		add_line(explain, "In memory: %s (step %d)", nav->names[0], step->position);
+		explain->place = AT_MEMORY;
+	}
 	else if (nav->go == rama_go_view)
 	{
 		explain_call(explain, step);

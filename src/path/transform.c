@@ -26,7 +26,7 @@ rama_next_after(const RamaNext *at)
 RamaNext
 rama_next_branch(const RamaStep *step, int branch, const RamaNext *then)
 {
-	RamaNext	next = {.then = then, .plain = step->plain};
+	RamaNext	next = {.then = then};
 
 	next.steps = step->branches[branch].steps;
 	next.nsteps = step->branches[branch].nsteps;
@@ -276,14 +276,18 @@ rama_go_transformed(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 	RamaTransform transform = {.end = NULL};
 	RamaFocus	value = *focus;
 	JsonbValue	json;
-	const RamaNode *node = rama_step_node(step);
+	const RamaNode *node = rama_value_node(step, focus);
 
 	transform.reading = *eval;
 	if (focus->at != RAMA_AT_PAIR && focus->at != RAMA_AT_ENTRIES)
 	{
-		if (!rama_focus_to_json(&value, eval->snapshot, &json))
-			json.type = jbvNull;
-		rama_value_set(&value, node, &json);
+		bool		ispart = focus->at == RAMA_AT_ROWS && focus->ispart;
+
+		rama_value_json(&transform, &value, &json);
+		if (ispart)
+			rama_entries_focus(&value, rama_entries_given(focus->node, &json));
+		else
+			rama_value_set(&value, node, &json);
 	}
 	value.collected = NULL;
 	if (rama_change_steps(&transform, step->branches[0].steps, step->branches[0].nsteps,

@@ -19,7 +19,6 @@ typedef struct RamaNext
 	const RamaStep *steps;
 	int			nsteps;
 	const struct RamaNext *then;	/* after a branch: the rest of its path */
-	bool		plain;			/* ... which takes the value as plain data */
 	bool		fresh;			/* ... with what was collected before */
 	const RamaCollected *collected;
 } RamaNext;
@@ -54,7 +53,7 @@ extern void rama_value_set_entries(RamaFocus *value, const RamaNode *node,
 								   RamaEntries *entries);
 extern bool rama_value_pair(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
 							JsonbValue *key, JsonbValue *item);
-extern const RamaNode *rama_step_node(const RamaStep *step);
+extern const RamaNode *rama_value_node(const RamaStep *step, const RamaFocus *value);
 
 /* transform_part.c */
 extern RamaEntries *rama_value_entries(RamaTransform *transform, const RamaNode *node,
@@ -73,7 +72,7 @@ extern void rama_place_load(RamaTransform *transform, const RamaFocus *place,
 extern RamaOutcome rama_place_store(RamaTransform *transform, const RamaFocus *place,
 									RamaFocus *old, RamaFocus *value);
 extern RamaOutcome rama_place_remove(RamaTransform *transform, const RamaFocus *place);
-extern int64 rama_place_first(const RamaFocus *place);
+extern int64 rama_place_base(RamaTransform *transform, const RamaFocus *place);
 extern int64 rama_place_count(RamaTransform *transform, const RamaFocus *place);
 extern bool rama_place_exists(RamaTransform *transform, const RamaFocus *place);
 extern void rama_reading_begin(RamaTransform *transform);
@@ -81,11 +80,8 @@ extern void rama_reading_end(RamaTransform *transform);
 
 /* transform_each.c */
 extern RamaOutcome rama_place_remove_entries(RamaTransform *transform, const RamaFocus *place);
-extern RamaRenames *rama_renames_new(void);
 extern void rama_renames_add(RamaRenames *renames, const RamaNode *node, Datum from,
 							 Datum to, const JsonbValue *value);
-extern bool rama_renames_apply(RamaRenames *renames, const RamaNode *node,
-							   const Datum *prefix);
 
 /* replace.c */
 extern bool rama_json_same(const JsonbValue *a, const JsonbValue *b);

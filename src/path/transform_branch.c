@@ -8,8 +8,6 @@
  */
 #include "path/transform.h"
 
-#include "miscadmin.h"
-
 /* rama_change_filter() -- Here, if the navigator goes on from here. */
 RamaOutcome
 rama_change_filter(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
@@ -202,22 +200,20 @@ rama_change_branches(RamaTransform *transform, const RamaNext *at, RamaFocus *va
 RamaOutcome
 rama_walk_branches(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
 {
-	/* A pair's key may change between two of them. */
-	if (place->at == RAMA_AT_PAIR)
+	/* A pair's key may change between two of them, entries leave a part's bounds. */
+	if (place->at == RAMA_AT_PAIR || (place->at == RAMA_AT_ROWS && place->ispart))
 		return rama_walk_in_memory(transform, at, place);
 	return apply_branches(transform, at, place, rama_walk);
 }
 
-/* The rest of the path goes on from it; after a path within itself as plain data. */
+/* The path that the name stands for, and then the rest. */
 static RamaOutcome
 apply_named(RamaTransform *transform, const RamaNext *at, RamaFocus *focus, Apply apply)
 {
 	const RamaBranch *bound = rama_named_branch(transform->reading.path, at->steps);
 	RamaNext	rest = rama_next_after(at);
-	RamaNext	branch = {.steps = bound->steps,.nsteps = bound->nsteps,.then = &rest};
+	RamaNext	branch = {.steps = bound->steps, .nsteps = bound->nsteps, .then = &rest};
 
-	check_stack_depth();
-	branch.plain = at->steps->nbranches == 0;
 	return apply(transform, &branch, focus);
 }
 

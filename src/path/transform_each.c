@@ -55,9 +55,8 @@ typedef struct Each
 	bool		changed;
 } Each;
 
-/* rama_renames_new() -- None yet; they live in the current memory context. */
-RamaRenames *
-rama_renames_new(void)
+static RamaRenames *
+new_renames(void)
 {
 	RamaRenames *renames = palloc0(sizeof(RamaRenames));
 
@@ -120,14 +119,39 @@ is_overtaken(const RamaRenames *renames, const RamaNode *node, int i)
 	return false;
 }
 
-/*
- * rama_renames_apply() -- Give the entries of a collection with a table their
- * new keys; whether there were any. Of several with the same key, the one
- * that came last stays, those whose key did not change included.
- */
-bool
-rama_renames_apply(RamaRenames *renames, const RamaNode *node, const Datum *prefix)
+static bool
+is_in_part(const RamaFocus *place, Datum key)
 {
+	const RamaPart *part = &place->part;
+	int			order;
+
+	if (!place->ispart)
+		return true;
+	if (part->low.isset)
+	{
+		order = rama_type_compare(&place->node->key, key, part->low.value);
+		if (order < 0 || (order == 0 && !part->low.inclusive))
+			return false;
+	}
+	if (part->high.isset)
+	{
+		order = rama_type_compare(&place->node->key, key, part->high.value);
+		if (order > 0 || (order == 0 && !part->high.inclusive))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Give entries of a collection with a table, or of a part of it, their new
+ * keys. Of several with the same key, the one that came last stays, those
+ * whose key did not change included, but for those outside of the part.
+ */
+static void
+apply_renames(const RamaRenames *renames, const RamaFocus *place)
+{
+	const RamaNode *node = place->node;
+	const Datum *prefix = place->keys;
 	RamaTable  *table = node->table;
 
 	for (int i = 0; i < list_length(renames->list); i++)
@@ -145,7 +169,7 @@ rama_renames_apply(RamaRenames *renames, const RamaNode *node, const Datum *pref
 		CHECK_FOR_INTERRUPTS();
 		if (is_overtaken(renames, node, i) ||
 			(rama_type_compare(&node->key, rename->to, rename->from) > 0 &&
-			 row_exists(node, keys)))
+			 is_in_part(place, rename->to) && row_exists(node, keys)))
 			continue;
 		if (node->kind == RAMA_SET)
 		{
@@ -155,7 +179,6 @@ rama_renames_apply(RamaRenames *renames, const RamaNode *node, const Datum *pref
 		rama_input_of_json(&input, &rename->value);
 		rama_put_row(node->children[0], keys, &input);
 	}
-	return renames->list != NIL;
 }
 
 static void
@@ -303,7 +326,7 @@ begin_each(Each *each, RamaTransform *transform, const RamaNext *rest,
 	each->place = place;
 	each->item = item;
 	each->context = CurrentMemoryContext;
-	each->renames = rama_renames_new();
+	each->renames = new_renames();
 }
 
 static RamaOutcome
@@ -314,7 +337,7 @@ end_each(Each *each)
 	if (node->kind == RAMA_VECTOR)
 		rama_vector_remove(node->table, each->place->keys, each->removed, each->nremoved);
 	else
-		(void) rama_renames_apply(each->renames, node, each->place->keys);
+		apply_renames(each->renames, each->place);
 	return each->changed ? RAMA_CHANGED : RAMA_KEPT;
 }
 

@@ -83,7 +83,7 @@ change_name(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 		entries->entry[entries->count++] = entry;
 		rama_entries_rekey(entries);
 	}
-	rama_value_set_entries(value, rama_step_node(step), entries);
+	rama_value_set_entries(value, rama_value_node(step, value), entries);
 	return RAMA_CHANGED;
 }
 
@@ -277,7 +277,7 @@ rama_change_index(RamaTransform *transform, const RamaNext *at, RamaFocus *value
 		drop_entry(entries, (int) step->from);
 	else
 		move_entry(entries, step->from, to);
-	rama_value_set_entries(value, rama_step_node(step), entries);
+	rama_value_set_entries(value, rama_value_node(step, value), entries);
 	return RAMA_CHANGED;
 }
 
@@ -301,7 +301,7 @@ rama_walk_index(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
 	count = rama_place_count(transform, place);
 	if (step->from < 0 || step->from >= count)
 		return RAMA_KEPT;
-	first = rama_place_first(place);
+	first = rama_place_base(transform, place);
 	outcome = change_index(transform, at, place, count, &to);
 	if (outcome == RAMA_KEPT)
 		return RAMA_KEPT;
@@ -381,6 +381,6 @@ rama_change_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus
 	}
 	if (!changed)
 		return RAMA_KEPT;
-	rama_value_set_entries(value, rama_step_node(step), entries);
+	rama_value_set_entries(value, rama_value_node(step, value), entries);
 	return RAMA_CHANGED;
 }

@@ -43,12 +43,13 @@ new_elements(RamaTransform *transform, const RamaNext *at, const RamaFocus *from
 {
 	const RamaStep *step = at->steps;
 	RamaNext	rest = rama_next_after(at);
+	const RamaNode *node = rama_value_node(step, from);
 	RamaFocus	list = *from;
 
-	rama_focus_empty(&list, RAMA_VECTOR, rama_step_node(step));
+	rama_focus_empty(&list, RAMA_VECTOR, node);
 	if (rama_change(transform, &rest, &list) != RAMA_CHANGED)
 		return NULL;
-	return rama_value_entries(transform, rama_step_node(step), RAMA_VECTOR, &list);
+	return rama_value_entries(transform, node, RAMA_VECTOR, &list);
 }
 
 static int64
@@ -75,14 +76,14 @@ insert_in_memory(RamaTransform *transform, const RamaStep *step, RamaFocus *valu
 	RamaEntries *all;
 	int64		i;
 
-	if (new == NULL)
+	if (new == NULL || new->count == 0)
 		return RAMA_KEPT;
 	all = rama_focus_entries(&here, step, transform->reading.snapshot);
 	if (all == NULL)
 	{
 		all = palloc0(sizeof(RamaEntries));
 		all->kind = RAMA_VECTOR;
-		all->node = rama_step_node(step);
+		all->node = rama_value_node(step, value);
 	}
 	if (all->kind != RAMA_VECTOR)
 		rama_step_error(step, "needs a vector, and this is not one");
@@ -92,7 +93,7 @@ insert_in_memory(RamaTransform *transform, const RamaStep *step, RamaFocus *valu
 	memcpy(&all->entry[i], rama_entries_copy(new, 0, transform->reading.snapshot)->entry,
 		   sizeof(RamaEntry) * new->count);
 	all->count += new->count;
-	rama_value_set_entries(value, rama_step_node(step), all);
+	rama_value_set_entries(value, rama_value_node(step, value), all);
 	return RAMA_CHANGED;
 }
 
@@ -103,22 +104,12 @@ insert_rows(RamaTransform *transform, const RamaStep *step, RamaFocus *place,
 {
 	int64		at;
 
-	if (new == NULL)
+	if (new == NULL || new->count == 0)
 		return RAMA_KEPT;
 	at = place_to_insert(step, where, rama_place_count(transform, place));
 	new = rama_entries_copy(new, 0, NULL);
-	/* An empty list makes the collection, as putting one does. */
-	if (new->count == 0 && !rama_place_exists(transform, place))
-	{
-		JsonbValue	empty = {.type = jbvArray};
-		RamaInput	input;
-
-		rama_jsonb_to_json(rama_json_to_jsonb(&empty), &empty);
-		rama_input_of_json(&input, &empty);
-		rama_put_row(place->node, place->keys, &input);
-	}
-	rama_vector_insert(place->node, place->keys, rama_place_first(place) + at, new->entry,
-					   new->count);
+	rama_vector_insert(place->node, place->keys, rama_place_base(transform, place) + at,
+					   new->entry, new->count);
 	return RAMA_CHANGED;
 }
 
@@ -239,7 +230,7 @@ rama_change_none_elem(RamaTransform *transform, const RamaNext *at, RamaFocus *v
 	if (all == NULL)
 	{
 		all = palloc0(sizeof(RamaEntries));
-		all->node = rama_step_node(step);
+		all->node = rama_value_node(step, value);
 		all->kind = all->node ? RAMA_SET : RAMA_VECTOR;
 	}
 	if (all->kind == RAMA_MAP)
@@ -250,7 +241,7 @@ rama_change_none_elem(RamaTransform *transform, const RamaNext *at, RamaFocus *v
 	all->entry[all->count++] = new->entry[0];
 	if (all->kind == RAMA_SET)
 		rama_entries_rekey(all);
-	rama_value_set_entries(value, rama_step_node(step), all);
+	rama_value_set_entries(value, rama_value_node(step, value), all);
 	return RAMA_CHANGED;
 }
 

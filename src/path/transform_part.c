@@ -112,7 +112,7 @@ whole_of(RamaTransform *transform, const RamaStep *step, RamaSchemaKind kind, Ra
 	RamaEntries *entries = rama_focus_entries(&here, step, transform->reading.snapshot);
 
 	if (entries == NULL)
-		return no_entries(rama_step_node(step), kind);
+		return no_entries(rama_value_node(step, value), kind);
 	if (kind == RAMA_SET && entries->kind == RAMA_VECTOR && here.at == RAMA_AT_JSON)
 		return rama_entries_of_json(NULL, &here.json, RAMA_SET);
 	return entries;
@@ -135,7 +135,7 @@ RamaOutcome
 rama_change_part(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 {
 	const RamaStep *step = at->steps;
-	const RamaNode *node = rama_step_node(step);
+	const RamaNode *node = rama_value_node(step, value);
 	RamaNext	rest = rama_next_after(at);
 	RamaFocus	part = *value;
 	RamaEntries *all;
@@ -162,6 +162,8 @@ rama_change_part(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 		return RAMA_KEPT;
 	new = outcome == RAMA_VOID ? no_entries(node, old->kind) :
 		rama_value_entries(transform, node, old->kind, &part);
+	if (new->count == 0 && value->at == RAMA_AT_NOTHING)
+		return RAMA_KEPT;
 	if (old->kind == RAMA_VECTOR)
 	{
 		new = splice_elements(all, from, from + old->count, new, transform->reading.snapshot);
@@ -206,7 +208,7 @@ RamaOutcome
 rama_change_continuous_subseqs(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 {
 	const RamaStep *step = at->steps;
-	const RamaNode *node = rama_step_node(step);
+	const RamaNode *node = rama_value_node(step, value);
 	RamaNext	rest = rama_next_after(at);
 	RamaEntries *all = whole_of(transform, step, RAMA_VECTOR, value);
 	int		   *runs = palloc(sizeof(int) * 2 * (all->count + 1));

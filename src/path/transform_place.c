@@ -152,13 +152,6 @@ store_row(RamaTransform *transform, const RamaFocus *place, RamaFocus *old, Rama
 	return RAMA_CHANGED;
 }
 
-/* rama_place_first() -- The index of the first element of a vector, or of a part. */
-int64
-rama_place_first(const RamaFocus *place)
-{
-	return place->ispart ? DatumGetInt64(place->part.low.value) : 0;
-}
-
 /* rama_place_count() -- How many elements are there now? */
 int64
 rama_place_count(RamaTransform *transform, const RamaFocus *place)
@@ -182,6 +175,18 @@ count_of_whole(RamaTransform *transform, const RamaFocus *place)
 	return rama_place_count(transform, &whole);
 }
 
+/*
+ * rama_place_base() -- The index that the first element of a vector has, or
+ * that of a part of it: at most the vector's count.
+ */
+int64
+rama_place_base(RamaTransform *transform, const RamaFocus *place)
+{
+	int64		first = place->ispart ? DatumGetInt64(place->part.low.value) : 0;
+
+	return first == 0 ? 0 : Min(first, count_of_whole(transform, place));
+}
+
 static RamaOutcome
 store_part(RamaTransform *transform, const RamaFocus *place, const RamaEntries *old,
 		   RamaFocus *value)
@@ -190,7 +195,7 @@ store_part(RamaTransform *transform, const RamaFocus *place, const RamaEntries *
 	int64		base = 0;
 
 	if (node->kind == RAMA_VECTOR)
-		base = Min(rama_place_first(place), count_of_whole(transform, place));
+		base = rama_place_base(transform, place);
 	rama_replace_entries(node, place->keys, old,
 						 rama_value_entries(transform, node, node->kind, value), base);
 	return RAMA_CHANGED;
@@ -324,6 +329,14 @@ rama_walk_in_memory(RamaTransform *transform, const RamaNext *next, RamaFocus *p
 	return outcome;
 }
 
+/* A step with keys of plain data needs the place's value as such. */
+static bool
+fits(const RamaStep *step, const RamaFocus *place)
+{
+	return step->in.kind != RAMA_SHAPE_PLAIN || !step->nav->keyed ||
+		place->at == RAMA_AT_PAIR;
+}
+
 /*
  * rama_walk() -- Apply what comes next of a path to a stored place. What is
  * written is written; RAMA_VOID: the caller removes the place.
@@ -338,7 +351,7 @@ rama_walk(RamaTransform *transform, const RamaNext *next, RamaFocus *place)
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	while (next->nsteps == 0 && next->then && !next->plain)
+	while (next->nsteps == 0 && next->then)
 	{
 		if (next->fresh)
 			place->collected = next->collected;
@@ -348,7 +361,7 @@ rama_walk(RamaTransform *transform, const RamaNext *next, RamaFocus *place)
 		return rama_walk_in_memory(transform, next, place);
 	rama_where_push(&where, "step", next->steps->position);
 	where.writes = true;
-	if (is_stored(place) && next->steps->nav->walk)
+	if (is_stored(place) && next->steps->nav->walk && fits(next->steps, place))
 		outcome = next->steps->nav->walk(transform, next, place);
 	else
 		outcome = rama_walk_in_memory(transform, next, place);
@@ -416,7 +429,8 @@ walk_outside(RamaTransform *transform, const RamaNext *at, RamaFocus *place, int
 	if (index != count)
 		out_of_range(index, count);
 	rama_value_json(transform, &value, &entry.value);
-	rama_vector_insert(place->node, place->keys, rama_place_first(place) + count, &entry, 1);
+	rama_vector_insert(place->node, place->keys, rama_place_base(transform, place) + count,
+					   &entry, 1);
 	return RAMA_CHANGED;
 }
 
@@ -534,7 +548,7 @@ walk_empty(RamaTransform *transform, const RamaNext *at, RamaFocus *place, RamaF
 	if (rama_change(transform, &rest, part) != RAMA_CHANGED)
 		return RAMA_KEPT;
 	if (node->kind == RAMA_VECTOR)
-		base = Min(from, rama_place_count(transform, place)) + rama_place_first(place);
+		base = Min(from, rama_place_count(transform, place)) + rama_place_base(transform, place);
 	rama_replace_entries(node, place->keys, old,
 						 rama_value_entries(transform, node, node->kind, part), base);
 	return RAMA_CHANGED;

@@ -22,11 +22,16 @@ typedef enum EntryItem
 	ITEM_KEY
 } EntryItem;
 
-/* rama_step_node() -- The schema at a step, NULL where there is none. */
+/*
+ * rama_value_node() -- The schema of a value at a step, NULL where there is
+ * none. Where paths with different shapes have joined, the step knows less.
+ */
 const RamaNode *
-rama_step_node(const RamaStep *step)
+rama_value_node(const RamaStep *step, const RamaFocus *value)
 {
-	return step->in.kind == RAMA_SHAPE_NODE ? step->in.node : NULL;
+	if (step->in.kind == RAMA_SHAPE_NODE)
+		return step->in.node;
+	return step->in.kind == RAMA_SHAPE_PLAIN && value->at != RAMA_AT_PAIR ? value->node : NULL;
 }
 
 /* rama_value_json() -- A value in memory as JSON; null where there is none. */
@@ -109,15 +114,19 @@ void
 rama_value_conform(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
 				   const JsonbValue *json)
 {
+	const RamaNode *node = rama_value_node(step, value);
 	JsonbValue	out = *json;
 
 	switch (step->in.kind)
 	{
 		case RAMA_SHAPE_NODE:
+		case RAMA_SHAPE_PLAIN:
 			rama_value_set(value, NULL, json);
+			if (node == NULL)
+				break;
 			rama_value_json(transform, value, &out);
-			rama_json_conform(step->in.node, &out, &out);
-			rama_value_set(value, step->in.node, &out);
+			rama_json_conform(node, &out, &out);
+			rama_value_set(value, node, &out);
 			break;
 		case RAMA_SHAPE_KEY:
 			conform_key(step->in.node, &out);
@@ -139,17 +148,14 @@ rama_value_conform(RamaTransform *transform, const RamaStep *step, RamaFocus *va
 				set_pair(value, step->in.node, &key, &item);
 				break;
 			}
-		case RAMA_SHAPE_PLAIN:
-			rama_value_set(value, NULL, json);
-			break;
 	}
 }
 
-/* The rest of a path takes the value as plain data: what it makes fits again. */
+/* A step whose keys are those of plain data: what it makes of the value fits again. */
 static RamaOutcome
 change_plain(RamaTransform *transform, const RamaNext *next, RamaFocus *value)
 {
-	const RamaNode *node = value->at == RAMA_AT_PAIR ? NULL : value->node;
+	const RamaNode *node = value->node;
 	RamaOutcome outcome;
 	JsonbValue	json;
 
@@ -183,14 +189,14 @@ rama_change(RamaTransform *transform, const RamaNext *next, RamaFocus *value)
 	{
 		if (next->fresh)
 			value->collected = next->collected;
-		if (next->plain)
-			return change_plain(transform, next->then, value);
 		next = next->then;
 	}
 	if (next->nsteps == 0)
 		return transform->end(transform, value);
 
 	step = next->steps;
+	if (step->in.kind == RAMA_SHAPE_PLAIN && step->nav->keyed && value->node != NULL)
+		return change_plain(transform, next, value);
 	if (step->nav->change != rama_change_none_to_val &&
 		step->nav->change != rama_change_filter)
 		value->isvoid = false;
@@ -288,7 +294,7 @@ static RamaOutcome
 set_at_key(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
 		   RamaFocus *child)
 {
-	const RamaNode *node = rama_step_node(step);
+	const RamaNode *node = rama_value_node(step, value);
 	JsonbValue	old;
 	JsonbValue	new;
 	JsonbValue	result;
@@ -300,8 +306,12 @@ set_at_key(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
 	rama_value_json(transform, value, &old);
 	if (child)
 		rama_value_json(transform, child, &new);
+	if (child == NULL && old.type == jbvNull)
+		return RAMA_KEPT;
 	if (!rama_json_set_key(node, old.type == jbvNull ? NULL : &old, &step->key,
 						   child ? &new : NULL, &result))
+		return RAMA_KEPT;
+	if (child == NULL && rama_json_same(&old, &result))
 		return RAMA_KEPT;
 	rama_value_set(value, node, &result);
 	return RAMA_CHANGED;
@@ -461,7 +471,7 @@ change_entries(RamaTransform *transform, const RamaNext *at, RamaFocus *value,
 	new->count = n;
 	if (item != ITEM_VALUE && new->kind != RAMA_VECTOR)
 		rama_entries_rekey(new);
-	rama_value_set_entries(value, rama_step_node(step), new);
+	rama_value_set_entries(value, rama_value_node(step, value), new);
 	return RAMA_CHANGED;
 }
 
