@@ -175,10 +175,14 @@ SELECT rama.transform('doc', '[1, "log", ["all"], ["term", "lower"]]');
 RESET pg_rama.max_value_elements;
 SELECT rama.get('doc', 1, 'log');
 
--- privileges: as rama.put's
+-- privileges: as rama.put's, and SELECT, for filters tell what values are
 CREATE ROLE transform_writer;
 GRANT USAGE ON SCHEMA transform_keys TO transform_writer;
 GRANT INSERT, UPDATE ON top TO transform_writer;
+SET ROLE transform_writer;
+SELECT rama.transform('top', '["r", ["pred>", 0], ["term-val", 1]]');
+RESET ROLE;
+GRANT SELECT ON top TO transform_writer;
 SET ROLE transform_writer;
 SELECT rama.transform('top', '["r", ["term-val", 1]]');
 SELECT rama.transform('top', '["r", ["NONE>"]]');

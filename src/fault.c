@@ -22,6 +22,7 @@ static char *fault = NULL;
 static int	fault_skip = 0;
 static bool fault_flush = false;
 
+/* rama_fault_define_gucs() -- Define pg_rama.fault*. Called by rama_define_gucs(). */
 void
 rama_fault_define_gucs(void)
 {

@@ -56,6 +56,7 @@ ps_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int nor
 		ps_scan_keys(scan, keys, nkeys);
 }
 
+/* amendscan: lets go of pins, and frees what the scan has. */
 void
 ps_end_scan(IndexScanDesc scan)
 {

@@ -237,7 +237,8 @@ rama_transform(PG_FUNCTION_ARGS)
 	Jsonb	   *json = PG_GETARG_JSONB_P(1);
 	RamaPState *pstate = rama_pstate_get(PG_GETARG_OID(0));
 	RamaPath   *path = rama_path_get_transform(pstate, json);
-	AclMode		needed = ACL_INSERT | ACL_UPDATE;
+	/* As for UPDATE ... WHERE: which places are changed tells what they hold. */
+	AclMode		needed = ACL_SELECT | ACL_INSERT | ACL_UPDATE;
 	MemoryContext context;
 	MemoryContext caller;
 

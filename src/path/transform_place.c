@@ -27,6 +27,7 @@ rama_reading_begin(RamaTransform *transform)
 	transform->reading.snapshot = RegisterSnapshot(rama_write_snapshot());
 }
 
+/* rama_reading_end() -- Let that snapshot go. */
 void
 rama_reading_end(RamaTransform *transform)
 {

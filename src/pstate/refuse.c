@@ -22,8 +22,8 @@
 #include "utils/lsyscache.h"
 
 /*
- * rama_refuse_foreign_key_of(), rama_refuse_foreign_key_to() -- Error (0A000):
- * a PState's table cannot have a foreign key, or be referred to by one.
+ * rama_refuse_foreign_key_of() -- Error (0A000):
+ * a PState's table cannot have a foreign key.
  */
 void
 rama_refuse_foreign_key_of(Oid relid)
@@ -34,6 +34,7 @@ rama_refuse_foreign_key_of(Oid relid)
 					rama_relation_name(relid))));
 }
 
+/* rama_refuse_foreign_key_to() -- The same for a foreign key that refers to it. */
 void
 rama_refuse_foreign_key_to(Oid relid)
 {
