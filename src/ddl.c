@@ -9,6 +9,7 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "commands/event_trigger.h"
 #include "depot/depot.h"
 #include "executor/spi.h"
@@ -43,6 +44,7 @@ rama_on_ddl_command_start(PG_FUNCTION_ARGS)
 
 	rama_depot_check_ddl(parsetree);
 	rama_topology_check_ddl(parsetree);
+	rama_queries_before_ddl(parsetree);
 	PG_RETURN_NULL();
 }
 
@@ -74,7 +76,7 @@ commands_altered(void)
 /*
  * rama_on_ddl_command_end() -- Event trigger ddl_command_end: what belongs to
  * an altered PState follows, what would break one, or the indexes on an enum, is
- * refused, and topologies know renamed handlers by their new names.
+ * refused, and topologies and queries know renamed functions by their new names.
  */
 Datum
 rama_on_ddl_command_end(PG_FUNCTION_ARGS)
@@ -83,7 +85,13 @@ rama_on_ddl_command_end(PG_FUNCTION_ARGS)
 
 	rama_topology_renamed(parsetree);
 	if (IsA(parsetree, RenameStmt) && ((RenameStmt *) parsetree)->renameType == OBJECT_SCHEMA)
-		rama_paths_renamed(((RenameStmt *) parsetree)->subname, ((RenameStmt *) parsetree)->newname);
+	{
+		RenameStmt *rename = (RenameStmt *) parsetree;
+
+		rama_paths_renamed(rename->subname, rename->newname);
+		rama_queries_renamed(rename->subname, rename->newname);
+	}
+	rama_queries_after_ddl(parsetree);
 	if (IsA(parsetree, GrantStmt))
 		rama_pstate_granted((GrantStmt *) parsetree);
 	else if (IsA(parsetree, DropStmt) && ((DropStmt *) parsetree)->removeType == OBJECT_TRIGGER)
@@ -109,9 +117,9 @@ rama_on_sql_drop(PG_FUNCTION_ARGS)
 	(void) event_trigger_data(fcinfo);
 
 	SPI_connect();
-	if (SPI_execute("SELECT objid, objsubid, classid, object_name FROM pg_catalog.pg_event_trigger_dropped_objects() "
+	if (SPI_execute("SELECT objid, objsubid, classid, object_name, object_identity FROM pg_catalog.pg_event_trigger_dropped_objects() "
 					"WHERE classid OPERATOR(pg_catalog.=) ANY "
-					"('{pg_catalog.pg_class,pg_catalog.pg_namespace}'::pg_catalog.regclass[])",
+					"('{pg_catalog.pg_class,pg_catalog.pg_namespace,pg_catalog.pg_proc}'::pg_catalog.regclass[])",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not list dropped objects");
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -120,13 +128,24 @@ rama_on_sql_drop(PG_FUNCTION_ARGS)
 		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
 														   SPI_tuptable->tupdesc, 1, &isnull));
 
-		if (DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3,
-										   &isnull)) == NamespaceRelationId)
+		Oid			classid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+															 SPI_tuptable->tupdesc, 3, &isnull));
+
+		if (classid == NamespaceRelationId)
 		{
 			char	   *module = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4);
 
 			if (module)			/* not a temporary one */
+			{
 				rama_paths_dropped(module);
+				rama_queries_dropped(module);
+			}
+			continue;
+		}
+		if (classid == ProcedureRelationId)
+		{
+			rama_query_function_dropped(SPI_getvalue(SPI_tuptable->vals[i],
+													 SPI_tuptable->tupdesc, 5));
 			continue;
 		}
 		if (DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull)) != 0)

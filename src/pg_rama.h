@@ -64,6 +64,19 @@ extern void rama_catalog_update_row(const char *table, HeapTuple row, int ncolum
 extern int	rama_catalog_delete(const char *table, AttrNumber attno, Oid key);
 extern void rama_catalog_changed(Oid relid);
 
+/* named_row.c: rows about what has a name in a module and is no relation */
+#define RAMA_NAMED_MODULE 1
+#define RAMA_NAMED_NAME 2
+#define RAMA_NAMED_OWNER 3
+
+extern HeapTuple rama_named_fetch(Relation rel, const char *module, const char *name);
+extern HeapTuple rama_named_find(Relation rel, const char *text, const char *first, char **module);
+extern bool rama_named_is_taken(const char *table, const char *kind, const char *text,
+								const char *module, const char *name, bool if_not_exists);
+extern void rama_named_drop(const char *table, const char *kind, const char *text, bool if_exists);
+extern void rama_named_module_dropped(const char *table, const char *module);
+extern void rama_named_module_renamed(const char *table, const char *module, const char *newname);
+
 /* hot_row.c: rows that every batch changes */
 extern HeapTuple rama_hot_fetch(Relation rel, AttrNumber keyattr, Oid key,
 								Snapshot snapshot);

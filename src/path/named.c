@@ -14,29 +14,17 @@
  */
 #include "path/path.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
-#include "catalog/indexing.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_collation.h"
-#include "catalog/pg_namespace.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/varlena.h"
 
 PG_FUNCTION_INFO_V1(rama_create_path);
 PG_FUNCTION_INFO_V1(rama_drop_path);
 
 #define TABLE "named_path"
-#define ATTNO_MODULE 1
-#define ATTNO_NAME 2
-#define ATTNO_OWNER 3
 #define ATTNO_PATH 4
 #define NATTS 4
 
@@ -53,99 +41,6 @@ typedef struct BoundPath
  * first, whatever the user's search_path.
  */
 static const char *binding_module = NULL;
-
-static SysScanDesc
-begin_scan(Relation rel, const char *module, const char *name)
-{
-	ScanKeyData keys[2];
-	Oid			index = primary_key_index_compat(rel);
-
-	ScanKeyInit(&keys[0], ATTNO_MODULE, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(module));
-	keys[0].sk_collation = C_COLLATION_OID;
-	if (name)
-	{
-		ScanKeyInit(&keys[1], ATTNO_NAME, BTEqualStrategyNumber, F_TEXTEQ,
-					CStringGetTextDatum(name));
-		keys[1].sk_collation = C_COLLATION_OID;
-	}
-	return systable_beginscan(rel, index, OidIsValid(index), NULL, name ? 2 : 1, keys);
-}
-
-/* The row of a path, copied; NULL where there is none. */
-static HeapTuple
-fetch_row(Relation rel, const char *module, const char *name)
-{
-	SysScanDesc scan = begin_scan(rel, module, name);
-	HeapTuple	tuple = systable_getnext(scan);
-
-	if (HeapTupleIsValid(tuple))
-		tuple = heap_copytuple(tuple);
-	systable_endscan(scan);
-	return tuple;
-}
-
-static bool
-may_use(Oid nspid)
-{
-	return rama_namespace_aclcheck(nspid, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
-}
-
-/* The schemas in which a name is looked for; false where it is no name. */
-static bool
-split_name(const char *text, List **schemas, char **name)
-{
-	List	   *parts;
-
-	*schemas = NIL;
-	if (!SplitIdentifierString(pstrdup(text), '.', &parts) ||
-		list_length(parts) < 1 || list_length(parts) > 2)
-		return false;
-	*name = llast(parts);
-	if (list_length(parts) == 1)
-	{
-		Oid			own = binding_module ? get_namespace_oid(binding_module, true) : InvalidOid;
-
-		*schemas = fetch_search_path(false);
-		if (OidIsValid(own))
-			*schemas = lcons_oid(own, *schemas);
-	}
-	else
-	{
-		Oid			nspid = get_namespace_oid(linitial(parts), true);
-
-		if (OidIsValid(nspid))
-			*schemas = list_make1_oid(nspid);
-	}
-	return true;
-}
-
-/*
- * Look for a path of that name, with its schema or through search_path; NULL
- * where there is none.
- */
-static HeapTuple
-find_path(const char *text, Relation rel, char **module)
-{
-	List	   *schemas;
-	ListCell   *lc;
-	char	   *name;
-
-	if (!split_name(text, &schemas, &name))
-		return NULL;
-	foreach(lc, schemas)
-	{
-		HeapTuple	tuple;
-
-		*module = get_namespace_name(lfirst_oid(lc));
-		if (*module == NULL || !may_use(lfirst_oid(lc)))
-			continue;
-		tuple = fetch_row(rel, *module, name);
-		if (tuple)
-			return tuple;
-	}
-	return NULL;
-}
 
 static bool find_named(const char *given, JsonbValue *path, char **fullname, char **module);
 
@@ -165,13 +60,13 @@ static bool
 find_named(const char *given, JsonbValue *path, char **fullname, char **module)
 {
 	Relation	rel = table_open(rama_catalog_relid(TABLE), AccessShareLock);
-	HeapTuple	tuple = find_path(given, rel, module);
+	HeapTuple	tuple = rama_named_find(rel, given, binding_module, module);
 
 	if (tuple)
 	{
 		bool		isnull;
 		Datum		json = heap_getattr(tuple, ATTNO_PATH, RelationGetDescr(rel), &isnull);
-		Datum		name = heap_getattr(tuple, ATTNO_NAME, RelationGetDescr(rel), &isnull);
+		Datum		name = heap_getattr(tuple, RAMA_NAMED_NAME, RelationGetDescr(rel), &isnull);
 
 		rama_jsonb_to_json(DatumGetJsonbPCopy(json), path);
 		*fullname = quote_qualified_identifier(*module, TextDatumGetCString(name));
@@ -307,9 +202,9 @@ insert_path(const char *module, const char *name, Datum path)
 	Datum		values[NATTS];
 	bool		nulls[NATTS] = {false};
 
-	values[ATTNO_MODULE - 1] = CStringGetTextDatum(module);
-	values[ATTNO_NAME - 1] = CStringGetTextDatum(name);
-	values[ATTNO_OWNER - 1] = ObjectIdGetDatum(GetUserId());
+	values[RAMA_NAMED_MODULE - 1] = CStringGetTextDatum(module);
+	values[RAMA_NAMED_NAME - 1] = CStringGetTextDatum(name);
+	values[RAMA_NAMED_OWNER - 1] = ObjectIdGetDatum(GetUserId());
 	values[ATTNO_PATH - 1] = path;
 	rama_catalog_insert(TABLE, values, nulls);
 }
@@ -328,8 +223,6 @@ rama_create_path(PG_FUNCTION_ARGS)
 	Oid			nspid;
 	char	   *name;
 	char	   *module;
-	Relation	rel;
-	HeapTuple	old;
 	int			nsteps;
 
 	if (PG_ARGISNULL(1))
@@ -342,17 +235,8 @@ rama_create_path(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("\"%s\" is the name of a navigator", name)));
-	rel = table_open(rama_catalog_relid(TABLE), ShareRowExclusiveLock);
-	old = fetch_row(rel, module, name);
-	table_close(rel, NoLock);
-	if (old)
-	{
-		ereport(if_not_exists ? NOTICE : ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("path \"%s\" already exists%s", text,
-						if_not_exists ? ", skipping" : "")));
+	if (rama_named_is_taken(TABLE, "path", text, module, name, if_not_exists))
 		PG_RETURN_VOID();
-	}
 	insert_path(module, name, PG_GETARG_DATUM(1));
 	/* Now that it is there, it may be used within itself. */
 	(void) rama_path_parse(&PG_GETARG_JSONB_P(1)->root, &nsteps);
@@ -369,30 +253,8 @@ rama_drop_path(PG_FUNCTION_ARGS)
 {
 	char	   *text = name_argument(fcinfo);
 	bool		if_exists = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-	Relation	rel = table_open(rama_catalog_relid(TABLE), RowExclusiveLock);
-	char	   *module;
-	HeapTuple	tuple = find_path(text, rel, &module);
-	bool		isnull;
 
-	if (tuple == NULL)
-		ereport(if_exists ? NOTICE : ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("path \"%s\" does not exist%s", text, if_exists ? ", skipping" : "")));
-	else
-	{
-		Oid			owner = DatumGetObjectId(heap_getattr(tuple, ATTNO_OWNER,
-														  RelationGetDescr(rel), &isnull));
-
-		if (!has_privs_of_role(GetUserId(), owner) &&
-			!object_ownercheck(NamespaceRelationId, get_namespace_oid(module, false),
-							   GetUserId()))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("must be owner of path \"%s\"", text)));
-		CatalogTupleDelete(rel, &tuple->t_self);
-		CommandCounterIncrement();
-	}
-	table_close(rel, NoLock);
+	rama_named_drop(TABLE, "path", text, if_exists);
 	PG_RETURN_VOID();
 }
 
@@ -400,38 +262,12 @@ rama_drop_path(PG_FUNCTION_ARGS)
 void
 rama_paths_dropped(const char *module)
 {
-	Relation	rel = table_open(rama_catalog_relid(TABLE), RowExclusiveLock);
-	SysScanDesc scan = begin_scan(rel, module, NULL);
-	HeapTuple	tuple;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		CatalogTupleDelete(rel, &tuple->t_self);
-	systable_endscan(scan);
-	table_close(rel, NoLock);
+	rama_named_module_dropped(TABLE, module);
 }
 
 /* rama_paths_renamed() -- A schema has a new name: so have its paths. */
 void
 rama_paths_renamed(const char *module, const char *newname)
 {
-	Relation	rel = table_open(rama_catalog_relid(TABLE), RowExclusiveLock);
-	SysScanDesc scan = begin_scan(rel, module, NULL);
-	int			attno = ATTNO_MODULE;
-	Datum		value = CStringGetTextDatum(newname);
-	bool		isnull = false;
-	List	   *tuples = NIL;
-	ListCell   *lc;
-	HeapTuple	tuple;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		tuples = lappend(tuples, heap_copytuple(tuple));
-	systable_endscan(scan);
-	foreach(lc, tuples)
-	{
-		HeapTuple	old = lfirst(lc);
-
-		tuple = heap_modify_tuple_by_cols(old, RelationGetDescr(rel), 1, &attno, &value, &isnull);
-		CatalogTupleUpdate(rel, &old->t_self, tuple);
-	}
-	table_close(rel, NoLock);
+	rama_named_module_renamed(TABLE, module, newname);
 }

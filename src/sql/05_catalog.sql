@@ -114,3 +114,15 @@ COMMENT ON TABLE rama.named_path IS
 'Paths with a name, by schema: see rama.create_path. Rows of schemas that are gone do not count.';
 SELECT pg_catalog.pg_extension_config_dump('rama.named_path', '');
 GRANT SELECT ON rama.named_path TO PUBLIC;
+
+CREATE TABLE rama.query (
+	module text COLLATE "C",
+	name text COLLATE "C",
+	owner regrole NOT NULL,
+	function text COLLATE "C" NOT NULL,
+	PRIMARY KEY (module, name)
+);
+COMMENT ON TABLE rama.query IS
+'Functions that are listed as queries, by schema: see the view rama.queries. Rows of schemas and functions that are gone do not count.';
+COMMENT ON COLUMN rama.query.function IS 'schema.name(argument types)';
+SELECT pg_catalog.pg_extension_config_dump('rama.query', '');

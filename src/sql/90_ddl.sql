@@ -5,8 +5,9 @@ AS 'MODULE_PATHNAME', 'rama_on_ddl_command_start' LANGUAGE C;
 COMMENT ON FUNCTION rama.on_ddl_command_start() IS 'Refuses (0A000) commands that would break a depot or a topology.';
 
 CREATE EVENT TRIGGER rama_on_ddl_command_start ON ddl_command_start
-	WHEN TAG IN ('ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TRIGGER', 'CREATE INDEX', 'CREATE RULE', 'CREATE TABLE',
-		'CREATE TRIGGER', 'DROP SEQUENCE', 'DROP TRIGGER')
+	WHEN TAG IN ('ALTER DOMAIN', 'ALTER EXTENSION', 'ALTER FOREIGN TABLE', 'ALTER FUNCTION', 'ALTER MATERIALIZED VIEW',
+		'ALTER ROUTINE', 'ALTER SCHEMA', 'ALTER SEQUENCE', 'ALTER TABLE', 'ALTER TRIGGER', 'ALTER TYPE', 'ALTER VIEW',
+		'CREATE INDEX', 'CREATE RULE', 'CREATE TABLE', 'CREATE TRIGGER', 'DROP SEQUENCE', 'DROP TRIGGER')
 	EXECUTE FUNCTION rama.on_ddl_command_start();
 COMMENT ON EVENT TRIGGER rama_on_ddl_command_start IS 'Refuses (0A000) commands that would break a depot or a topology.';
 

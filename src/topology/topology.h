@@ -195,6 +195,14 @@ extern void rama_topology_check_ddl(Node *parsetree);
 /* rename.c */
 extern void rama_topology_renamed(Node *parsetree);
 
+/* query.c */
+extern Oid	rama_query_find(const char *given, char **fullname);
+extern void rama_queries_before_ddl(Node *parsetree);
+extern void rama_queries_after_ddl(Node *parsetree);
+extern void rama_query_function_dropped(const char *identity);
+extern void rama_queries_dropped(const char *module);
+extern void rama_queries_renamed(const char *module, const char *newname);
+
 /* control.c */
 extern bool rama_topology_dropped(Oid relid);
 

@@ -32,6 +32,8 @@ SELECT rama.push('"Odd na''me"', 'happy', 5), rama.add('total', 1.5);
 ALTER TABLE llm OWNER TO owner_of_state;
 GRANT SELECT ON llm TO reader;
 CREATE INDEX own_index ON llm_request (prompt);
+CREATE FUNCTION "wh(at"(m mood, org bigint) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT rama.count(''"my ""own".llm'', org)';
+SELECT rama.create_query('"Wh""at"', '"wh(at"(mood, bigint)');
 SQL
 
 # What there is to compare: rows, counts, privileges, catalog rows.
@@ -39,6 +41,7 @@ my $contents = <<'SQL';
 SET search_path = "my ""own", public;
 TABLE llm; TABLE llm_request; TABLE llm_tokens; TABLE "Odd na'me"; TABLE "Odd na'me_c""d"; TABLE total;
 SELECT module, name, pstate, schema, version, count FROM rama.pstates ORDER BY name;
+SELECT * FROM rama.queries;
 SELECT pstate, child, ordinal FROM rama.pstate_child ORDER BY child::text;
 SELECT relname, relowner::regrole, relacl, relreplident FROM pg_class
 	WHERE relnamespace = '"my ""own"'::regnamespace AND relkind IN ('r', 'i') ORDER BY 1;
