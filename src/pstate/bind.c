@@ -204,13 +204,10 @@ bind_table(RamaTable *table)
 	}
 }
 
-/* The children's oids in the order of the schema. */
+/* The children's oids in the order of the schema, of rows of rama.pstate_child. */
 static Oid *
-child_oids(Oid relid, int expected)
+child_oids(List *rows, TupleDesc desc, int expected)
 {
-	TupleDesc	desc;
-	List	   *rows = rama_catalog_fetch_all("pstate_child", Anum_pstate_child_pstate,
-											  relid, &desc);
 	Oid		   *oids = palloc0(sizeof(Oid) * (expected + 1));
 	ListCell   *lc;
 
@@ -221,7 +218,7 @@ child_oids(Oid relid, int expected)
 														 desc, &isnull));
 
 		if (ordinal < 1 || ordinal > expected)
-			elog(ERROR, "unexpected child %d of PState %u", ordinal, relid);
+			elog(ERROR, "unexpected child %d of a PState", ordinal);
 		oids[ordinal] = DatumGetObjectId(heap_getattr(lfirst(lc), Anum_pstate_child_child,
 													  desc, &isnull));
 	}
@@ -229,8 +226,55 @@ child_oids(Oid relid, int expected)
 }
 
 /*
- * rama_pstate_layout() -- The layout of a PState with its tables' oids, but
- * nothing read from the tables, which need not conform.
+ * The row of rama.pstate and those of rama.pstate_child that belong to it: not all
+ * who look hold a lock that keeps out rama.alter_pstate(), which changes both.
+ */
+static HeapTuple
+fetch_rows(Oid relid, TupleDesc *desc, List **children, TupleDesc *child_desc)
+{
+	for (;;)
+	{
+		HeapTuple	row = rama_catalog_fetch("pstate", relid, desc);
+		HeapTuple	again;
+
+		if (row == NULL)
+			return NULL;
+		*children = rama_catalog_fetch_all("pstate_child", Anum_pstate_child_pstate, relid,
+										   child_desc);
+		again = rama_catalog_fetch("pstate", relid, NULL);
+		if (again && ItemPointerEquals(&row->t_self, &again->t_self))
+			return row;
+	}
+}
+
+/*
+ * Put the columns into the order of the table's attributes, by name: those that
+ * were added later come last there, wherever the schema has them. A table that
+ * does not have just these columns, keys first, is left alone: conform.c and
+ * bind_table() will say so.
+ */
+static void
+order_columns(RamaTable *table)
+{
+	RamaColumn *ordered = palloc0_array(RamaColumn, table->ncolumns + 1);
+
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		AttrNumber	attno = get_attnum(table->relid, table->columns[i].name);
+
+		if (attno < 1 || attno > table->ncolumns || (i < table->nkeys && attno != i + 1))
+			return;
+		ordered[attno - 1] = table->columns[i];
+	}
+	memcpy(table->columns, ordered, sizeof(RamaColumn) * table->ncolumns);
+	for (int i = table->nkeys; i < table->ncolumns; i++)
+		table->columns[i].node->attno = i + 1;
+}
+
+/*
+ * rama_pstate_layout() -- The layout of a PState with its tables' oids and its
+ * columns in their order, but nothing else read from the tables, which need not
+ * conform.
  *
  * NULL if the relation is not a PState. Allocated in the current memory
  * context. The caller holds a lock on the root.
@@ -239,7 +283,9 @@ RamaPState *
 rama_pstate_layout(Oid relid)
 {
 	TupleDesc	desc;
-	HeapTuple	row = rama_catalog_fetch("pstate", relid, &desc);
+	TupleDesc	child_desc;
+	List	   *child_rows;
+	HeapTuple	row = fetch_rows(relid, &desc, &child_rows, &child_desc);
 	char	   *relname = get_rel_name(relid);
 	RamaPState *pstate;
 	RamaSchema *schema;
@@ -262,9 +308,12 @@ rama_pstate_layout(Oid relid)
 	topology = heap_getattr(row, Anum_pstate_topology, desc, &isnull);
 	pstate->topology = isnull ? InvalidOid : DatumGetObjectId(topology);
 
-	children = child_oids(relid, pstate->ntables - 1);
+	children = child_oids(child_rows, child_desc, pstate->ntables - 1);
 	for (int i = 0; i < pstate->ntables; i++)
+	{
 		pstate->tables[i]->relid = i == 0 ? relid : children[i];
+		order_columns(pstate->tables[i]);
+	}
 	return pstate;
 }
 

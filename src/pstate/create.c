@@ -8,9 +8,14 @@
 #include "pg_rama.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -20,11 +25,11 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
-/* Columns of rama.pstate, rama.pstate_child, rama.pstate_version */
-#define Natts_pstate 5
+/* Columns of rama.pstate_child, rama.pstate_version */
 #define Natts_pstate_child 3
 #define Natts_pstate_version 3
 
@@ -55,9 +60,14 @@ check_key_type(Oid type)
 				 errhint("Keys of maps and elements of sets need a type with an order.")));
 }
 
-/* Find the types that a user's schema names, and add them to the lists. */
-static void
-resolve_types(RamaSchema *schema, List **types, List **typmods)
+/*
+ * rama_schema_resolve() -- Find the types that a user's schema names, and add
+ * them to the lists, in the schema's order.
+ *
+ * Errors: 42704 (no such type, or a key's has no order), 42P16 (a pseudo-type).
+ */
+void
+rama_schema_resolve(RamaSchema *schema, List **types, List **typmods)
 {
 	if (schema->type)
 	{
@@ -73,11 +83,15 @@ resolve_types(RamaSchema *schema, List **types, List **typmods)
 		*typmods = lappend_int(*typmods, schema->typmod);
 	}
 	for (int i = 0; i < schema->nchildren; i++)
-		resolve_types(schema->children[i], types, typmods);
+		rama_schema_resolve(schema->children[i], types, typmods);
 }
 
-static void
-notice_implied(const RamaNode *node)
+/*
+ * rama_notice_implied() -- Tell which collections of a layout are subindexed
+ * without saying so.
+ */
+void
+rama_notice_implied(const RamaNode *node)
 {
 	if (node->parent && node->schema->implied)
 	{
@@ -88,7 +102,7 @@ notice_implied(const RamaNode *node)
 						table->columns[table->nkeys - 1].name)));
 	}
 	for (int i = 0; i < node->nchildren; i++)
-		notice_implied(node->children[i]);
+		rama_notice_implied(node->children[i]);
 }
 
 /* Are rows of this table updated in normal use? */
@@ -97,6 +111,21 @@ has_updated_rows(RamaTable *table)
 {
 	return table->nkeys > 0 && table->ncolumns > table->nkeys &&
 		table->node->kind == RAMA_MAP;
+}
+
+/*
+ * rama_column_type() -- The type of a column, as written in DDL.
+ */
+char *
+rama_column_type(const RamaColumn *column)
+{
+	char	   *type = format_type_extended(column->typid, column->typmod,
+											FORMAT_TYPE_TYPEMOD_GIVEN |
+											FORMAT_TYPE_FORCE_QUALIFY);
+
+	if (column->role == RAMA_COLUMN_KEY && OidIsValid(get_typcollation(column->typid)))
+		return psprintf("%s COLLATE pg_catalog.\"C\"", type);
+	return type;
 }
 
 static void
@@ -110,16 +139,9 @@ create_table(RamaTable *table, const char *name)
 	{
 		RamaColumn *column = &table->columns[i];
 
-		appendStringInfo(&sql, "%s%s %s", i == 0 ? "" : ", ",
-						 quote_identifier(column->name),
-						 format_type_extended(column->typid, column->typmod,
-											  FORMAT_TYPE_TYPEMOD_GIVEN |
-											  FORMAT_TYPE_FORCE_QUALIFY));
-		if (column->role != RAMA_COLUMN_KEY)
-			continue;
-		if (OidIsValid(get_typcollation(column->typid)))
-			appendStringInfoString(&sql, " COLLATE pg_catalog.\"C\"");
-		appendStringInfoString(&sql, " NOT NULL");
+		appendStringInfo(&sql, "%s%s %s%s", i == 0 ? "" : ", ",
+						 quote_identifier(column->name), rama_column_type(column),
+						 column->role == RAMA_COLUMN_KEY ? " NOT NULL" : "");
 	}
 	appendStringInfoString(&sql, ") USING heap");
 	if (has_updated_rows(table))
@@ -127,40 +149,57 @@ create_table(RamaTable *table, const char *name)
 	run_ddl(sql.data);
 }
 
+/* The index over the keys, and the guard */
 static void
-create_tables(RamaPState *pstate, Oid nspid)
+complete_table(RamaTable *table, const char *name)
+{
+	if (table->nkeys > 0)
+	{
+		run_ddl(rama_key_index_definition(table, name));
+		table->index = rama_key_index(table);
+		run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s", name,
+						 quote_identifier(get_rel_name(table->index))));
+	}
+	else
+		run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
+	run_ddl(psprintf("CREATE TRIGGER " RAMA_GUARD_TRIGGER
+					 " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s"
+					 " FOR EACH STATEMENT EXECUTE FUNCTION " RAMA_SCHEMA ".guard_pstate()",
+					 name));
+}
+
+/*
+ * rama_tables_create() -- Make the tables of a layout that are not there yet:
+ * those without relid, which they get. Needs SPI.
+ *
+ * Error (42P07) if a name is taken.
+ */
+void
+rama_tables_create(RamaPState *pstate, Oid nspid)
 {
 	char	   *nspname = get_namespace_name(nspid);
+	List	   *made = NIL;
+	ListCell   *lc;
 
 	for (int i = 0; i < pstate->ntables; i++)
 	{
 		RamaTable  *table = pstate->tables[i];
 
+		if (OidIsValid(table->relid))
+			continue;
 		rama_check_name_free(nspid, table->name);
 		create_table(table, quote_qualified_identifier(nspname, table->name));
 		table->relid = get_relname_relid(table->name, nspid);
 		if (!OidIsValid(table->relid))
 			elog(ERROR, "table \"%s\" is gone", table->name);
+		made = lappend(made, table);
 	}
 	/* Names that the indexes take must not be the tables'. */
-	for (int i = 0; i < pstate->ntables; i++)
+	foreach(lc, made)
 	{
-		RamaTable  *table = pstate->tables[i];
-		const char *name = quote_qualified_identifier(nspname, table->name);
+		RamaTable  *table = lfirst(lc);
 
-		if (table->nkeys > 0)
-			{
-			run_ddl(rama_key_index_definition(table, name));
-			table->index = rama_key_index(table);
-			run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s", name,
-							 quote_identifier(get_rel_name(table->index))));
-		}
-		else
-			run_ddl(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", name));
-		run_ddl(psprintf("CREATE TRIGGER " RAMA_GUARD_TRIGGER
-						 " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s"
-						 " FOR EACH STATEMENT EXECUTE FUNCTION " RAMA_SCHEMA ".guard_pstate()",
-						 name));
+		complete_table(table, quote_qualified_identifier(nspname, table->name));
 	}
 }
 
@@ -178,17 +217,14 @@ make_array(List *list, Oid type)
 	return PointerGetDatum(construct_array(elems, n, type, 4, true, TYPALIGN_INT));
 }
 
-static void
-insert_catalog_rows(RamaPState *pstate, const char *schema, List *types, List *typmods)
+/*
+ * rama_children_insert() -- The rows of rama.pstate_child.
+ */
+void
+rama_children_insert(RamaPState *pstate)
 {
 	Datum		root = ObjectIdGetDatum(pstate->tables[0]->relid);
-	Datum		values[Natts_pstate] = {
-		root, CStringGetTextDatum(schema), (Datum) 0,
-		make_array(types, REGTYPEOID), make_array(typmods, INT4OID)
-	};
-	bool		nulls[Natts_pstate] = {false, false, true, false, false};
 
-	rama_catalog_insert("pstate", values, nulls);
 	for (int i = 1; i < pstate->ntables; i++)
 	{
 		Datum		child[Natts_pstate_child] = {
@@ -198,14 +234,35 @@ insert_catalog_rows(RamaPState *pstate, const char *schema, List *types, List *t
 
 		rama_catalog_insert("pstate_child", child, child_nulls);
 	}
-	{
-		Datum		version[Natts_pstate_version] = {root, Int64GetDatum(0), Int64GetDatum(0)};
-		bool		version_nulls[Natts_pstate_version] = {
-			false, false, pstate->tables[0]->nkeys == 0
-		};
+}
 
-		rama_catalog_insert("pstate_version", version, version_nulls);
-	}
+/*
+ * rama_pstate_describe() -- The row of rama.pstate for a schema and the types
+ * that rama_schema_resolve() has found, without owner.
+ */
+void
+rama_pstate_describe(Oid relid, RamaSchema *schema, List *types, List *typmods, Datum *values)
+{
+	values[0] = ObjectIdGetDatum(relid);
+	values[1] = CStringGetTextDatum(rama_schema_format(schema));
+	values[2] = (Datum) 0;
+	values[3] = make_array(types, REGTYPEOID);
+	values[4] = make_array(typmods, INT4OID);
+}
+
+static void
+insert_catalog_rows(RamaPState *pstate, RamaSchema *schema, List *types, List *typmods)
+{
+	Oid			relid = pstate->tables[0]->relid;
+	Datum		values[RAMA_NATTS_PSTATE];
+	bool		nulls[RAMA_NATTS_PSTATE] = {false, false, true, false, false};
+	Datum		version[Natts_pstate_version] = {ObjectIdGetDatum(relid), Int64GetDatum(0), Int64GetDatum(0)};
+	bool		version_nulls[Natts_pstate_version] = {false, false, pstate->tables[0]->nkeys == 0};
+
+	rama_pstate_describe(relid, schema, types, typmods, values);
+	rama_catalog_insert("pstate", values, nulls);
+	rama_children_insert(pstate);
+	rama_catalog_insert("pstate_version", version, version_nulls);
 }
 
 /* Depend internally: cannot be dropped alone, goes with what it belongs to. */
@@ -239,13 +296,39 @@ depend_on_types(Oid relid, RamaNode *node)
 				continue;
 			ObjectAddressSet(table, RelationRelationId, relid);
 			ObjectAddressSet(type, TypeRelationId, types[i]);
-			deleteDependencyRecordsForSpecific(RelationRelationId, relid, DEPENDENCY_NORMAL,
-											   TypeRelationId, types[i]);
 			recordDependencyOn(&table, &type, DEPENDENCY_NORMAL);
 		}
 	}
 	for (int i = 0; i < node->nchildren; i++)
 		depend_on_types(relid, node->children[i]);
+}
+
+/* The dependencies of the table as a whole on types: not those of its columns */
+static void
+forget_types(Oid relid)
+{
+	Relation	rel = table_open(DependRelationId, RowExclusiveLock);
+	ScanKeyData skey[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&skey[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&skey[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	ScanKeyInit(&skey[2], Anum_pg_depend_objsubid, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(0));
+	scan = systable_beginscan(rel, DependDependerIndexId, true, NULL, 3, skey);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->refclassid == TypeRelationId && form->deptype == DEPENDENCY_NORMAL)
+			CatalogTupleDelete(rel, &tuple->t_self);
+	}
+	systable_endscan(scan);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
 }
 
 /* Is the index of our own access method, so that DROP EXTENSION takes it? */
@@ -289,6 +372,7 @@ rama_pstate_record_dependencies(Oid relid)
 		if (OidIsValid(table->index) && !is_of_extension(table->index))
 			belong_to(RelationRelationId, table->index, table->relid);
 	}
+	forget_types(relid);
 	depend_on_types(relid, pstate->root);
 }
 
@@ -370,17 +454,17 @@ rama_create_pstate(PG_FUNCTION_ARGS)
 		PG_RETURN_OID(relid);
 
 	schema = rama_schema_parse_checked(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	resolve_types(schema, &types, &typmods);
+	rama_schema_resolve(schema, &types, &typmods);
 	pstate = rama_layout_build(schema, relname);
 	rama_layout_check(pstate);
-	notice_implied(pstate->root);
+	rama_notice_implied(pstate->root);
 
 	rama_activate_if_first();
 	SPI_connect();
-	create_tables(pstate, nspid);
+	rama_tables_create(pstate, nspid);
 	SPI_finish();
 	relid = pstate->tables[0]->relid;
-	insert_catalog_rows(pstate, rama_schema_format(schema), types, typmods);
+	insert_catalog_rows(pstate, schema, types, typmods);
 	rama_pstate_record_dependencies(relid);
 	rama_catalog_changed(relid);
 	PG_RETURN_OID(relid);

@@ -177,9 +177,20 @@ extern void rama_layout_check(RamaPState *pstate);
 /* guard.c */
 extern Oid	rama_pstate_root_of(Oid relid);
 
-/* create.c */
+/* create.c: SPI must be connected for what runs DDL */
+#define RAMA_NATTS_PSTATE 5		/* columns of rama.pstate */
+extern void rama_schema_resolve(RamaSchema *schema, List **types, List **typmods);
+extern void rama_notice_implied(const RamaNode *node);
+extern char *rama_column_type(const RamaColumn *column);
+extern void rama_tables_create(RamaPState *pstate, Oid nspid);
+extern void rama_children_insert(RamaPState *pstate);
+extern void rama_pstate_describe(Oid relid, RamaSchema *schema, List *types, List *typmods,
+								 Datum *values);
 extern void rama_pstate_record_dependencies(Oid relid);
 extern void rama_pstate_forget_dependencies(Oid relid);
+
+/* widen.c */
+extern void rama_widen_check(const RamaNode *from, const RamaNode *to);
 
 /* bind.c: the schema tree over its tables, kept per session, made anew after
  * an invalidation of any of its relations or of its catalog rows. The result

@@ -12,6 +12,12 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION rama.drop_pstate(regclass) IS
 'Drops a PState with all its tables, as DROP TABLE of its root does. Errors: 42704 (not a PState), 42501 (not the owner), 2BP01 (a topology or view depends on it).';
 
+CREATE FUNCTION rama.alter_pstate(pstate regclass, schema text)
+RETURNS void AS 'MODULE_PATHNAME', 'rama_alter_pstate'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.alter_pstate(regclass, text) IS
+'Gives a PState a wider schema, without rewriting what is stored: new struct fields at any place, also whole collections; types of which the stored values are values as they are (a longer varchar, text, numeric of more digits, a domain''s base type; in collections without subindex also wider integers, and jsonb for anything). Names under which something is stored stay. Only for the owner. Locks the PState until the end of the transaction, between two batches of its topology. Errors: 42601, 42704, 42P07, 42622 (schema), 0A000 (it does not merely widen; the detail says where), 42501 (not the owner), 55000 (inactive database), 55006 (in use by this session, or called by a topology).';
+
 CREATE FUNCTION rama.format_schema(schema text)
 RETURNS text AS 'MODULE_PATHNAME', 'rama_format_schema'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
