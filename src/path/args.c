@@ -147,7 +147,7 @@ rama_input_to_node_key(const RamaInput *input, const RamaNode *node, RamaKey *ke
 			if (node->kind == RAMA_MAP)
 			{
 				json = key->name;
-				rama_json_name(&json, &key->name);
+				rama_key_name(node, &json, &key->name);
 			}
 			break;
 	}

@@ -73,9 +73,9 @@ add_object(RamaEntries *entries, JsonbContainer *object)
 	{
 		if (token == WJB_KEY)
 		{
-			RamaInput	input = {.form = RAMA_INPUT_UNTYPED};
+			RamaInput	input;
 
-			input.text = pnstrdup(json.val.string.val, json.val.string.len);
+			rama_input_of_name(&input, &json, rama_entries_key_type(entries));
 			add_key(entries, &input);
 		}
 		else if (token == WJB_VALUE)
@@ -224,7 +224,7 @@ rama_entries_to_json(const RamaEntries *entries, JsonbValue *json)
 		{
 			JsonbPair  *pair = &json->val.object.pairs[i];
 
-			rama_json_name(&entries->entry[i].name, &pair->key);
+			rama_key_name(entries->node, &entries->entry[i].name, &pair->key);
 			pair->value = entries->entry[i].value;
 			pair->order = i;
 		}

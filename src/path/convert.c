@@ -12,6 +12,8 @@
 #include "path/path.h"
 #include "path/types.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
@@ -358,6 +360,41 @@ rama_input_to_json(const RamaInput *input, JsonbValue *json)
 			*json = input->json;
 			break;
 	}
+}
+
+/*
+ * Is the name of an object, which is to be a value of a type, JSON? Composite values
+ * and arrays are in names as what they are in JSON. Their own texts are possible, too:
+ * "(1,x)", "{1,2}", "[2:3]={1,2}".
+ */
+static bool
+name_is_json(const char *name, const RamaTypeInfo *info)
+{
+	if (info->category != RAMA_TYPE_OTHER)
+		return false;
+	if (type_is_rowtype(info->base))
+		return name[0] == '{';
+	if (!OidIsValid(get_element_type(info->base)) || name[0] != '[')
+		return false;
+	for (name++; *name == '-' || *name == '+' || isdigit((unsigned char) *name); name++)
+		;
+	return *name != ':';
+}
+
+/* rama_input_of_name() -- The name of an object as a key of a type. */
+void
+rama_input_of_name(RamaInput *input, const JsonbValue *name, const RamaType *type)
+{
+	char	   *text = pnstrdup(name->val.string.val, name->val.string.len);
+
+	if (name_is_json(text, rama_type_info(type->oid)))
+	{
+		input->form = RAMA_INPUT_JSON;
+		parse_json(text, &input->json);
+		return;
+	}
+	input->form = RAMA_INPUT_UNTYPED;
+	input->text = text;
 }
 
 /* rama_input_of_json() -- JSON as a value that a caller gave. */

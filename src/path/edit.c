@@ -84,9 +84,9 @@ copy_level(const JsonbValue *old, enum jbvType type)
 static bool
 is_same_key(const RamaNode *map, const JsonbValue *name, Datum key)
 {
-	RamaInput	input = {.form = RAMA_INPUT_UNTYPED};
+	RamaInput	input;
 
-	input.text = pnstrdup(name->val.string.val, name->val.string.len);
+	rama_input_of_name(&input, name, &map->key);
 	return rama_type_compare(&map->key, rama_input_to_key(&input, &map->key), key) == 0;
 }
 

@@ -44,13 +44,10 @@ set_key(RamaEntry *entry, const RamaNode *node, const JsonbValue *json)
 	const RamaType *type = key_type(node);
 	RamaInput	input;
 
-	rama_input_of_json(&input, json);
-	/* A name of an object is text: the input of the key's type. */
 	if (json->type == jbvString && node != NULL && node->kind == RAMA_MAP)
-	{
-		input.form = RAMA_INPUT_UNTYPED;
-		input.text = pnstrdup(json->val.string.val, json->val.string.len);
-	}
+		rama_input_of_name(&input, json, type);
+	else
+		rama_input_of_json(&input, json);
 	entry->key = rama_input_to_key(&input, type);
 	rama_datum_to_json(type->oid, entry->key, &entry->name);
 }

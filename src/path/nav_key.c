@@ -76,7 +76,7 @@ rama_bind_node_key(RamaPath *path, const RamaNode *node, const JsonbValue *json,
 		path->stable = false;
 	rama_datum_to_json(node->key.oid, key->datum, &typed);
 	if (node->kind == RAMA_MAP)
-		rama_json_name(&typed, &key->name);
+		rama_key_name(node, &typed, &key->name);
 	else
 		key->name = typed;
 }

@@ -135,7 +135,7 @@ is_wanted(const RamaStep *step, const RamaEntries *entries, int i)
 	JsonbValue	name = entries->entry[i].name;
 
 	if (entries->kind == RAMA_MAP)
-		rama_json_name(&entries->entry[i].name, &name);
+		rama_key_name(entries->node, &entries->entry[i].name, &name);
 	for (int k = 0; k < step->nkeys; k++)
 		if (rama_json_equal(&name, &step->keys[k].name))
 			return true;

@@ -311,6 +311,26 @@ rama_json_name(const JsonbValue *json, JsonbValue *name)
 	set_string(name, text, len);
 }
 
+/*
+ * rama_key_name() -- The same for a key of a map with a schema, or NULL: so that
+ * rama_input_of_name() leads back to it. Strings of jsonb keep their quotes.
+ */
+void
+rama_key_name(const RamaNode *map, const JsonbValue *json, JsonbValue *name)
+{
+	Jsonb	   *jsonb;
+	char	   *text;
+
+	if (map == NULL || json->type != jbvString || rama_type_info(map->key.oid)->category != RAMA_TYPE_JSONB)
+	{
+		rama_json_name(json, name);
+		return;
+	}
+	jsonb = rama_json_to_jsonb(json);
+	text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+	set_string(name, text, strlen(text));
+}
+
 /* rama_check_elements() -- Error (54000) past pg_rama.max_value_elements. */
 void
 rama_check_elements(int64 elements)
@@ -358,7 +378,7 @@ copy_json(JsonbValue *json)
 }
 
 static void
-add_entry(JsonbValue *json, RamaSchemaKind kind, bool aspairs,
+add_entry(JsonbValue *json, RamaSchemaKind kind, const RamaNode *node, bool aspairs,
 		  const JsonbValue *key, const JsonbValue *value)
 {
 	JsonbValue	pair;
@@ -374,7 +394,7 @@ add_entry(JsonbValue *json, RamaSchemaKind kind, bool aspairs,
 	}
 	else
 	{
-		rama_json_name(key, &pair);
+		rama_key_name(node, key, &pair);
 		add_pair(json, &pair, value);
 	}
 }
@@ -432,7 +452,7 @@ output_rows(Output *output, RamaFocus *focus, JsonbValue *json)
 		CHECK_FOR_INTERRUPTS();
 		count_element(output);
 		output_row(output, focus, slot, &key, &value);
-		add_entry(json, node->kind, aspairs, &key, &value);
+		add_entry(json, node->kind, node, aspairs, &key, &value);
 		any = true;
 	}
 	rama_scan_end(scan);
@@ -466,7 +486,8 @@ output_entries(Output *output, const RamaEntries *entries, JsonbValue *json)
 			if (!output_focus(output, &child, &value))
 				value.type = jbvNull;
 		}
-		add_entry(json, entries->kind, !entries->asobject, &entries->entry[i].name, &value);
+		add_entry(json, entries->kind, entries->node, !entries->asobject,
+				  &entries->entry[i].name, &value);
 	}
 }
 

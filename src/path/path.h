@@ -652,6 +652,7 @@ extern void rama_entries_rekey(RamaEntries *entries);
 extern bool rama_focus_to_json(RamaFocus *focus, Snapshot snapshot, JsonbValue *json);
 extern void rama_datum_to_json(Oid type, Datum datum, JsonbValue *json);
 extern void rama_json_name(const JsonbValue *json, JsonbValue *name);
+extern void rama_key_name(const RamaNode *map, const JsonbValue *json, JsonbValue *name);
 extern void rama_check_elements(int64 elements);
 extern Jsonb *rama_json_to_jsonb(const JsonbValue *json);
 extern void rama_jsonb_to_json(Jsonb *jsonb, JsonbValue *json);
@@ -680,6 +681,7 @@ extern Datum rama_input_to_type(const RamaInput *input, const RamaType *type, bo
 extern Datum rama_input_to_key(const RamaInput *input, const RamaType *type);
 extern void rama_input_to_json(const RamaInput *input, JsonbValue *json);
 extern void rama_input_of_json(RamaInput *input, const JsonbValue *json);
+extern void rama_input_of_name(RamaInput *input, const JsonbValue *name, const RamaType *type);
 extern Datum rama_convert(Datum datum, Oid from, const RamaType *to);
 extern bool rama_type_input_is_immutable(Oid type);
 extern bool rama_type_is_its_text(Oid type);
