@@ -18,6 +18,8 @@ int			rama_workers = 4;
 int			rama_poll_interval = 5000;
 int			rama_max_value_elements = 10000;
 int			rama_batch_memory = 65536;
+int			rama_change_ring_mb = 16;
+int			rama_max_wait = 30000;
 int			rama_index_method = RAMA_INDEX_PSTATE;
 char	   *rama_dump_modules = NULL;
 
@@ -58,6 +60,17 @@ rama_define_gucs(void)
 							"When a batch has changed more, it is written to the tables early; up to half of it stays for the next batches.",
 							&rama_batch_memory, 65536, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	if (rama_preloaded)
+		DefineCustomIntVariable("pg_rama.change_ring_mb",
+								"Shared memory for the changes of PStates that watchers have yet to read.",
+								"Who falls behind by more gets the current value instead.",
+								&rama_change_ring_mb, 16, 1, 65536,
+								PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_rama.max_wait",
+							"Longest time that rama.changes() waits.",
+							"While it waits, it holds a snapshot.",
+							&rama_max_wait, 30000, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomEnumVariable("pg_rama.index_method",
 							 "Access method of the indexes over the keys of new PStates.",
 							 "Keys of types that \"pstate\" has no operator class for are indexed by btree.",

@@ -12,6 +12,7 @@
 #include "index/index.h"
 #include "miscadmin.h"
 #include "pstate/pstate.h"
+#include "watch/ring.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -37,6 +38,7 @@ _PG_init(void)
 	if (rama_preloaded)
 	{
 		rama_shmem_init();
+		rama_ring_init();
 		rama_hold_init();
 		rama_estimate_init();
 		rama_visible_init();

@@ -36,6 +36,8 @@ extern int	rama_workers;
 extern int	rama_poll_interval;
 extern int	rama_max_value_elements;
 extern int	rama_batch_memory;
+extern int	rama_change_ring_mb;
+extern int	rama_max_wait;
 extern int	rama_index_method;
 extern char *rama_dump_modules;
 

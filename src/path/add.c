@@ -105,6 +105,7 @@ add_integer(const RamaTarget *target, int64 amount)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("bigint out of range")));
 	sum = Int64GetDatum(new);
+	row.as = RAMA_AS_ADD;
 	rama_row_store(&row, 1, &node->attno, &sum, &isnull);
 	rama_row_close(&row);
 	return NumericGetDatum(int64_to_numeric(new));
@@ -132,6 +133,7 @@ add_to_row(const RamaTarget *target, const RamaInput *input)
 	value = sum_of(isnull ? (Datum) 0 : to_numeric(value, node->type.oid), isnull, amount);
 	value = rama_convert(value, NUMERICOID, &node->type);
 	isnull = false;
+	row.as = RAMA_AS_ADD;
 	rama_row_store(&row, 1, &node->attno, &value, &isnull);
 	rama_row_close(&row);
 	return to_numeric(value, node->type.oid);
@@ -168,7 +170,7 @@ add_to_target(const RamaTarget *target, const RamaInput *input)
 		not_a_number("an element of a set");
 	if (target->column || (node->kind == RAMA_SCALAR && node->type.oid == JSONBOID))
 	{
-		RamaEdit	edit = {.apply = apply_add, .input = input};
+		RamaEdit	edit = {.apply = apply_add, .input = input, .adds = true};
 
 		(void) rama_target_edit(target, &edit);
 		return edit.result;

@@ -325,6 +325,7 @@ rama_target_edit(const RamaTarget *target, RamaEdit *edit)
 	JsonbValue *json = read_column(column, target->keys);
 	Datum		value;
 	bool		isnull = false;
+	RamaRow		row;
 
 	if (column->kind == RAMA_SCALAR)
 		node = NULL;
@@ -337,7 +338,11 @@ rama_target_edit(const RamaTarget *target, RamaEdit *edit)
 	}
 	else
 		value = JsonbPGetDatum(rama_json_to_jsonb(json));
-	(void) rama_row_put(column->table, target->keys, 1, &column->attno, &value, &isnull);
+	rama_row_open(&row, column->table, target->keys, false);
+	if (edit->adds)
+		row.as = RAMA_AS_ADD;
+	rama_row_store(&row, 1, &column->attno, &value, &isnull);
+	rama_row_close(&row);
 	return true;
 }
 

@@ -206,6 +206,7 @@ rama_insert_row(const RamaNode *vector, const Datum *keys, const JsonbValue *val
 	rama_input_of_json(&input, value);
 	add_value(row, vector->children[0], &input, NULL);
 	rama_row_open(&open, table, keys, false);
+	open.as = RAMA_AS_INSERT;
 	rama_row_set(&open, row->ncolumns, row->attnos, row->values, row->nulls);
 	rama_row_close(&open);
 	put_below(row, keys, true);

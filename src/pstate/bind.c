@@ -18,6 +18,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -32,6 +33,7 @@
 #define Anum_pstate_topology 3
 #define Anum_pstate_types 4
 #define Anum_pstate_typmods 5
+#define Anum_pstate_retain 6
 #define Anum_pstate_child_child 1
 #define Anum_pstate_child_pstate 2
 #define Anum_pstate_child_ordinal 3
@@ -290,6 +292,7 @@ rama_pstate_layout(Oid relid)
 	RamaPState *pstate;
 	RamaSchema *schema;
 	Datum		topology;
+	Datum		retain;
 	bool		isnull;
 	int			ntypes = 0;
 	Oid		   *children;
@@ -307,6 +310,8 @@ rama_pstate_layout(Oid relid)
 	pstate->schema = rama_schema_format(schema);
 	topology = heap_getattr(row, Anum_pstate_topology, desc, &isnull);
 	pstate->topology = isnull ? InvalidOid : DatumGetObjectId(topology);
+	retain = heap_getattr(row, Anum_pstate_retain, desc, &isnull);
+	pstate->retain = isnull ? NULL : DatumGetIntervalP(datumCopy(retain, false, sizeof(Interval)));
 
 	children = child_oids(child_rows, child_desc, pstate->ntables - 1);
 	for (int i = 0; i < pstate->ntables; i++)

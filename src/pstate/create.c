@@ -248,6 +248,7 @@ rama_pstate_describe(Oid relid, RamaSchema *schema, List *types, List *typmods, 
 	values[2] = (Datum) 0;
 	values[3] = make_array(types, REGTYPEOID);
 	values[4] = make_array(typmods, INT4OID);
+	values[5] = (Datum) 0;
 }
 
 static void
@@ -255,7 +256,7 @@ insert_catalog_rows(RamaPState *pstate, RamaSchema *schema, List *types, List *t
 {
 	Oid			relid = pstate->tables[0]->relid;
 	Datum		values[RAMA_NATTS_PSTATE];
-	bool		nulls[RAMA_NATTS_PSTATE] = {false, false, true, false, false};
+	bool		nulls[RAMA_NATTS_PSTATE] = {false, false, true, false, false, true};
 	Datum		version[Natts_pstate_version] = {ObjectIdGetDatum(relid), Int64GetDatum(0), Int64GetDatum(0)};
 	bool		version_nulls[Natts_pstate_version] = {false, false, pstate->tables[0]->nkeys == 0};
 

@@ -25,6 +25,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "watch/publish.h"
+#include "watch/retain.h"
 
 /* Columns of rama.pstate_child */
 #define Anum_pstate_child_child 1
@@ -75,6 +77,8 @@ rama_pstate_dropped(Oid relid)
 	{
 		rama_catalog_delete("pstate", 1, relid);
 		rama_catalog_delete("pstate_version", 1, relid);
+		rama_retained_delete(relid);
+		rama_publish_dropped(relid);
 		drop_children(relid);
 		rama_catalog_changed(relid);
 		return true;

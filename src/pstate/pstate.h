@@ -29,6 +29,7 @@
 #include "pstate/schema.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #define RAMA_MAX_KEYS 31		/* INDEX_MAX_KEYS less one */
@@ -120,6 +121,7 @@ typedef struct RamaPState
 	Oid			relid;			/* the root table */
 	Oid			topology;		/* its only writer, or InvalidOid */
 	char	   *schema;			/* as text */
+	Interval   *retain;			/* how long changes are kept; NULL: not */
 	RamaNode   *root;
 	int			ntables;		/* tables[0] is the root */
 	RamaTable **tables;
@@ -156,6 +158,15 @@ typedef struct RamaWriter
 	struct ResultRelInfo *rri;
 } RamaWriter;
 
+/* What the write of a row is to those who watch */
+typedef enum RamaRowAs
+{
+	RAMA_AS_SET,
+	RAMA_AS_ADD,				/* columns where "adds" (NULL: all) are sums */
+	RAMA_AS_INSERT,				/* an element, for which others have moved */
+	RAMA_AS_COUNT				/* of a collection below, which tells */
+} RamaRowAs;
+
 /* A row opened for writing, row.c */
 typedef struct RamaRow
 {
@@ -164,6 +175,8 @@ typedef struct RamaRow
 	bool		found;
 	const Datum *values;		/* if found, one per column */
 	const bool *nulls;
+	RamaRowAs	as;				/* the caller's, once open; RAMA_AS_SET */
+	const bool *adds;			/* by the columns that are set */
 	struct RamaBufferedRow *buffered;	/* NULL: written through */
 	RamaWriter	writer;
 	TupleTableSlot *slot;		/* the newest version, its buffer pinned */
@@ -178,7 +191,7 @@ extern void rama_layout_check(RamaPState *pstate);
 extern Oid	rama_pstate_root_of(Oid relid);
 
 /* create.c: SPI must be connected for what runs DDL */
-#define RAMA_NATTS_PSTATE 5		/* columns of rama.pstate */
+#define RAMA_NATTS_PSTATE 6		/* columns of rama.pstate */
 extern void rama_schema_resolve(RamaSchema *schema, List **types, List **typmods);
 extern void rama_notice_implied(const RamaNode *node);
 extern char *rama_column_type(const RamaColumn *column);
@@ -250,6 +263,7 @@ extern int64 rama_version_count(RamaPState *pstate, Snapshot snapshot);
 extern void rama_version_change(RamaPState *pstate, int64 delta);
 
 extern void rama_version_init(void);
+extern bool rama_version_is_changed(const RamaPState *pstate);
 
 /* writer.c */
 extern void rama_writer_open(RamaWriter *writer, RamaTable *table);

@@ -12,6 +12,7 @@
 #include "pstate/pstate.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "watch/capture.h"
 
 /*
  * Delete the rows of a table that start with these keys, and those in the
@@ -92,6 +93,7 @@ rama_row_remove(RamaTable *table, const Datum *keys)
 
 	if (!remove_row(table, keys))
 		return false;
+	rama_capture_remove(table, keys);
 	count = rama_count_entry(table, keys, -1);
 	if (!isvector)
 		return true;
@@ -118,6 +120,12 @@ rama_vector_remove(RamaTable *table, const Datum *prefix, const int64 *indexes, 
 	{
 		keys[table->nkeys - 1] = Int64GetDatum(indexes[i]);
 		(void) remove_row(table, keys);
+	}
+	/* The last one first: so each index is the one that it had. */
+	for (int64 i = count - 1; i >= 0; i--)
+	{
+		keys[table->nkeys - 1] = Int64GetDatum(indexes[i]);
+		rama_capture_remove(table, keys);
 	}
 	(void) rama_count_entry(table, prefix, -count);
 	rama_vector_close_gaps(table, prefix, indexes, count);
@@ -157,6 +165,7 @@ rama_collection_clear(RamaNode *node, const Datum *keys, bool exists)
 
 		CommandCounterIncrement();
 		rama_version_change(table->pstate, -removed);
+		rama_capture_clear(node, NULL, true);
 		return;
 	}
 	rama_row_open(&row, parent, keys, true);
@@ -170,5 +179,8 @@ rama_collection_clear(RamaNode *node, const Datum *keys, bool exists)
 		CommandCounterIncrement();
 	}
 	if (found || exists)
+	{
 		reset_count(node, keys, exists);
+		rama_capture_clear(node, keys, exists);
+	}
 }

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "pstate/buffer.h"
+#include "watch/capture.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -177,6 +178,8 @@ rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative)
 {
 	row->table = table;
 	row->keys = keys;
+	row->as = RAMA_AS_SET;
+	row->adds = NULL;
 	row->buffered = rama_buffer_row(table, keys, false);
 	if (row->buffered)
 	{
@@ -201,6 +204,8 @@ rama_row_open_new(RamaRow *row, RamaTable *table, const Datum *keys)
 {
 	row->table = table;
 	row->keys = keys;
+	row->as = RAMA_AS_SET;
+	row->adds = NULL;
 	row->found = false;
 	row->buffered = rama_buffer_row(table, keys, true);
 	if (!row->buffered)
@@ -260,6 +265,7 @@ rama_row_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 	bool	   *nulls = NULL;
 
 	rama_changes_note(table, row->keys, row->found ? row->values : NULL, row->nulls);
+	rama_capture_row(row, ncolumns, attnos, new_values, new_nulls);
 	if (!row->buffered || constrained)
 	{
 		values = palloc(sizeof(Datum) * table->ncolumns);

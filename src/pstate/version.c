@@ -22,6 +22,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "watch/publish.h"
+#include "watch/watch.h"
 
 /* Columns of rama.pstate_version */
 #define Anum_version_pstate 1
@@ -113,6 +115,25 @@ rama_version_count(RamaPState *pstate, Snapshot snapshot)
 	return count;
 }
 
+/*
+ * rama_version_of() -- The version of a PState that the snapshot sees, which
+ * is registered or active; -1: there is none.
+ */
+int64
+rama_version_of(Oid relid, Snapshot snapshot)
+{
+	Relation	rel = table_open(rama_catalog_relid("pstate_version"), AccessShareLock);
+	HeapTuple	tuple = rama_hot_fetch(rel, Anum_version_pstate, relid, snapshot);
+	int64		version = -1;
+	bool		isnull;
+
+	if (tuple)
+		version = DatumGetInt64(heap_getattr(tuple, Anum_version_version,
+											 RelationGetDescr(rel), &isnull));
+	table_close(rel, AccessShareLock);
+	return version;
+}
+
 /* Add 1 to the version and delta to the count in a PState's row. */
 static void
 store(Oid relid, int64 delta)
@@ -144,6 +165,7 @@ store(Oid relid, int64 delta)
 		tuple = heap_modify_tuple_by_cols(tuple, desc, 2, attnos, values, nulls);
 		rama_hot_update(rel, relid, &tid, tuple);
 		CommandCounterIncrement();
+		rama_publish_prepare(relid, DatumGetInt64(values[0]));
 	}
 	table_close(rel, NoLock);
 }
@@ -187,6 +209,7 @@ on_xact(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
+			rama_publish_xact(event);
 			changes = bases = NIL;	/* freed with the transaction's context */
 			rama_row_forget();
 			rama_conflict_forget();
@@ -211,6 +234,20 @@ find_change(Oid relid, int nestlevel)
 	return NULL;
 }
 
+/*
+ * rama_version_is_changed() -- Has this transaction changed the PState?
+ */
+bool
+rama_version_is_changed(const RamaPState *pstate)
+{
+	ListCell   *lc;
+
+	foreach(lc, changes)
+		if (((Change *) lfirst(lc))->relid == pstate->relid)
+			return true;
+	return false;
+}
+
 static void
 on_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionId parentSubid,
 		   void *arg)
@@ -222,6 +259,7 @@ on_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionId parent
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		rama_row_forget();
+	rama_publish_subxact(event, nestlevel);
 	foreach(lc, changes)
 	{
 		Change	   *change = lfirst(lc);

@@ -150,6 +150,7 @@ change_count(RamaTable *table, const Datum *keys, int64 delta)
 	if (row.found && !row.nulls[attno - 1])
 		count = DatumGetInt64(row.values[attno - 1]);
 	value = Int64GetDatum(count + delta);
+	row.as = RAMA_AS_COUNT;
 	rama_row_set(&row, 1, &attno, &value, &isnull);
 	if (!row.found)
 		rama_count_entry(parent, keys, 1);

@@ -36,11 +36,13 @@ CREATE TABLE rama.pstate (
 	schema text NOT NULL,
 	topology regclass,
 	types regtype[] NOT NULL,
-	typmods int[] NOT NULL
+	typmods int[] NOT NULL,
+	retain interval
 );
 COMMENT ON TABLE rama.pstate IS 'Catalog of PStates; see the view rama.pstates.';
 COMMENT ON COLUMN rama.pstate.types IS
 'The types that the schema names, in its order: their names in the schema may be those of the time of creation.';
+COMMENT ON COLUMN rama.pstate.retain IS 'How long its changes are kept in rama.change: see rama.retain_changes; NULL: not at all.';
 COMMENT ON COLUMN rama.pstate.topology IS 'The only writer, or NULL for a PState without owner.';
 SELECT pg_catalog.pg_extension_config_dump('rama.pstate', 'WHERE rama.is_dumped(pstate)');
 CREATE TRIGGER guard_catalog BEFORE INSERT ON rama.pstate FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_catalog();
@@ -64,6 +66,18 @@ COMMENT ON TABLE rama.pstate_version IS
 'One row per PState: the number of transactions that changed it, and the number of entries of its outermost collection.';
 SELECT pg_catalog.pg_extension_config_dump('rama.pstate_version', 'WHERE rama.is_dumped(pstate)');
 CREATE TRIGGER guard_catalog BEFORE INSERT ON rama.pstate_version FOR EACH STATEMENT EXECUTE FUNCTION rama.guard_catalog();
+
+CREATE TABLE rama.change (
+	pstate regclass NOT NULL,
+	version bigint NOT NULL,
+	at timestamptz NOT NULL,
+	format bigint NOT NULL,
+	ops bytea,
+	PRIMARY KEY (pstate, version)
+);
+COMMENT ON TABLE rama.change IS
+'Changes of PStates for which rama.retain_changes was called, one row per version, as the engine packs them; read by rama.changes. Not dumped.';
+COMMENT ON COLUMN rama.change.ops IS 'NULL: too much for one row.';
 
 CREATE TABLE rama.topology (
 	topology regclass PRIMARY KEY,
