@@ -112,6 +112,7 @@ rama_steps_bind(RamaPath *path, RamaStep *steps, int nsteps, RamaShape *shape)
 		rama_where_pop(&where);
 		*shape = step->out;
 	}
+	rama_steps_push(steps, nsteps);
 }
 
 /*

@@ -199,7 +199,7 @@ rama_eval_next(RamaEval *eval, RamaFocus *out)
 		found = false;
 
 	while (!found && pull(eval, out))
-		found = apply_steps(eval, eval->depth + 1, out);
+		found = apply_steps(eval, eval->depth + 1 + eval->frames[eval->depth].nsettled, out);
 	MemoryContextSwitchTo(caller);
 	return found;
 }

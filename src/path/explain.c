@@ -36,6 +36,7 @@ typedef struct Explain
 	List	   *bounds;			/* texts of conditions on the next key */
 	int64		amount;
 	bool		fromend;
+	int			nsettled;		/* steps that follow, of which bounds were made */
 } Explain;
 
 static void
@@ -274,6 +275,12 @@ explain_each(Explain *explain, const RamaStep *step)
 		read_row(explain);
 		add_memory_step(explain, step);
 		return;
+	}
+	if (step->bounds && explain->amount < 0)
+	{
+		add_bound(explain, &step->bounds->low, ">", ">=");
+		add_bound(explain, &step->bounds->high, "<", "<=");
+		explain->nsettled = step->nsettled;
 	}
 	add_bounded_scan(explain);
 	explain->keys = lappend(explain->keys,
@@ -641,7 +648,12 @@ static void
 explain_steps(Explain *explain, const RamaStep *steps, int nsteps)
 {
 	for (int i = 0; i < nsteps; i++)
+	{
+		explain->nsettled = 0;
 		explain_step(explain, &steps[i]);
+		i += explain->nsettled;
+	}
+	explain->nsettled = 0;
 }
 
 static List *

@@ -133,6 +133,7 @@ open_rows(RamaEval *eval, RamaFrame *frame)
 	RamaFocus  *focus = &frame->focus;
 	RamaTable  *table = focus->node->table;
 
+	frame->nsettled = rama_focus_push(focus, frame->step);
 	if (focus->ispart && focus->part.amount >= 0 && focus->part.fromend)
 		rama_focus_resolve_amount(focus, eval->snapshot);
 	frame->remaining = focus->ispart ? focus->part.amount : -1;
@@ -153,6 +154,7 @@ rama_open_each(RamaEval *eval, RamaFrame *frame)
 	frame->scan = NULL;
 	frame->entries = NULL;
 	frame->position = 0;
+	frame->nsettled = 0;
 	rama_focus_load(&frame->focus, eval->snapshot);
 	if (frame->focus.at == RAMA_AT_ROWS)
 		open_rows(eval, frame);

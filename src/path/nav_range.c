@@ -299,9 +299,9 @@ rama_focus_empty(RamaFocus *focus, RamaSchemaKind kind, const RamaNode *node)
 	rama_entries_focus(focus, entries);
 }
 
-/* The tighter of two bounds: sign 1 for lower ones, -1 for upper ones. */
-static RamaBound
-tighter(const RamaType *type, const RamaBound *a, const RamaBound *b, int sign)
+/* rama_bound_tighter() -- Of two bounds: sign 1 for lower ones, -1 for upper ones. */
+RamaBound
+rama_bound_tighter(const RamaType *type, const RamaBound *a, const RamaBound *b, int sign)
 {
 	int			order;
 
@@ -330,8 +330,8 @@ narrow_rows(RamaFocus *focus, const RamaPart *part, Snapshot snapshot)
 	else
 	{
 		rama_focus_resolve_amount(focus, snapshot);
-		focus->part.low = tighter(type, &focus->part.low, &part->low, 1);
-		focus->part.high = tighter(type, &focus->part.high, &part->high, -1);
+		focus->part.low = rama_bound_tighter(type, &focus->part.low, &part->low, 1);
+		focus->part.high = rama_bound_tighter(type, &focus->part.high, &part->high, -1);
 		focus->part.amount = part->amount;
 		focus->part.fromend = part->fromend;
 	}

@@ -226,6 +226,8 @@ typedef struct RamaStep
 	int64		to;
 	RamaPart	part;			/* ranges */
 	RamaSchemaKind kind;		/* ranges: of what */
+	RamaPart   *bounds;			/* pushdown.c: for the rows walked over, or NULL */
+	int			nsettled;		/* steps right behind it that they make superfluous */
 	int			nbranches;		/* arguments that are paths */
 	struct RamaBranch *branches;
 	bool		plain;			/* branches yield different shapes */
@@ -274,6 +276,7 @@ struct RamaFrame
 	RamaScan   *scan;
 	RamaPlaceRow		row;			/* scan: where it is */
 	int64		remaining;		/* scan: rows to go, or -1 */
+	int			nsettled;		/* steps behind it that its values need not pass */
 	RamaEntries *entries;
 	int			position;		/* in entries, branches, parts */
 	int			nparts;
@@ -461,6 +464,13 @@ extern bool rama_step_is_count(const RamaStep *step);
 extern void rama_bind_null_to_val(RamaPath *path, RamaStep *step);
 extern void rama_bind_null_to_list(RamaPath *path, RamaStep *step);
 extern bool rama_go_null_to_val(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
+
+extern RamaBound rama_bound_tighter(const RamaType *type, const RamaBound *a,
+									const RamaBound *b, int sign);
+
+/* pushdown.c */
+extern void rama_steps_push(RamaStep *steps, int nsteps);
+extern int	rama_focus_push(RamaFocus *focus, const RamaStep *step);
 
 /* nav_element.c */
 extern void rama_bind_set_elem(RamaPath *path, RamaStep *step);

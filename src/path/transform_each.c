@@ -341,8 +341,10 @@ end_each(Each *each)
 	return each->changed ? RAMA_CHANGED : RAMA_KEPT;
 }
 
+/* "step" is the one that walks, or NULL; what its bounds leave out, it would keep. */
 static RamaOutcome
-walk_each(RamaTransform *transform, const RamaNext *rest, const RamaFocus *place, EntryItem item)
+walk_each(RamaTransform *transform, const RamaNext *rest, const RamaFocus *place, EntryItem item,
+		  const RamaStep *step)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext portion = AllocSetContextCreate(caller, "pg_rama transform keys",
@@ -363,6 +365,8 @@ walk_each(RamaTransform *transform, const RamaNext *rest, const RamaFocus *place
 		part.part.amount = -1;
 		part.ispart = true;
 	}
+	if (step)
+		(void) rama_focus_push(&part, step);
 	do
 	{
 		MemoryContextSwitchTo(portion);
@@ -395,7 +399,7 @@ each_step(RamaTransform *transform, const RamaNext *at, RamaFocus *place, EntryI
 
 	if (place->at != RAMA_AT_ROWS)
 		return rama_walk_in_memory(transform, at, place);
-	return walk_each(transform, &rest, place, item);
+	return walk_each(transform, &rest, place, item, at->steps);
 }
 
 /* rama_walk_all() -- Every element; of a map, every pair. */
@@ -425,7 +429,7 @@ rama_place_remove_entries(RamaTransform *transform, const RamaFocus *place)
 {
 	RamaNext	none = {.nsteps = 0};
 
-	return walk_each(transform, &none, place, ITEM_GONE);
+	return walk_each(transform, &none, place, ITEM_GONE, NULL);
 }
 
 static RamaOutcome
