@@ -12,6 +12,7 @@
 #include "fault.h"
 #include "index/index.h"
 #include "utils/guc.h"
+#include "watch/subscribe.h"
 
 bool		rama_enabled = true;
 int			rama_workers = 4;
@@ -50,6 +51,11 @@ rama_define_gucs(void)
 							"A safety net: commits wake workers.",
 							&rama_poll_interval, 5000, 10, INT_MAX / 2,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_rama.max_watches",
+							"Maximum number of watches by rama.watch() in the server.",
+							NULL,
+							&rama_max_watches, 10000, 1, 1000000,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_rama.max_value_elements",
 							"Most elements of a collection that a path returns as one value.",
 							"Larger collections are read in pages, by ranges.",

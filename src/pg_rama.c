@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "pstate/pstate.h"
 #include "watch/ring.h"
+#include "watch/subscribe.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -44,6 +45,7 @@ _PG_init(void)
 		rama_visible_init();
 		ps_on_conflict_init();
 		rama_changed_init();
+		rama_subscribe_init();
 		rama_launcher_register();
 	}
 }

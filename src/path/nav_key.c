@@ -197,8 +197,9 @@ rama_bind_nth(RamaPath *path, RamaStep *step)
 	rama_bind_key(path, step);
 }
 
-static bool
-is_within(const RamaNode *node, const RamaPart *part, Datum key)
+/* rama_part_has() -- Is a key of node's between the bounds of a part? */
+bool
+rama_part_has(const RamaNode *node, const RamaPart *part, Datum key)
 {
 	int			order;
 
@@ -234,7 +235,7 @@ rama_focus_row_key(RamaFocus *focus, Datum key, Snapshot snapshot)
 		if (node->kind == RAMA_VECTOR)
 			key = Int64GetDatum(DatumGetInt64(key) + DatumGetInt64(focus->part.low.value));
 		rama_focus_resolve_amount(focus, snapshot);
-		if (!is_within(node, &focus->part, key))
+		if (!rama_part_has(node, &focus->part, key))
 		{
 			rama_focus_nothing(focus, node->kind == RAMA_SET ? NULL : node->children[0]);
 			return;

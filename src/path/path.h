@@ -424,6 +424,7 @@ extern void rama_bind_node_key(RamaPath *path, const RamaNode *node,
 							   const JsonbValue *json, RamaKey *key);
 extern void rama_bind_nth(RamaPath *path, RamaStep *step);
 extern void rama_focus_key(RamaFocus *focus, const RamaKey *key, Snapshot snapshot);
+extern bool rama_part_has(const RamaNode *node, const RamaPart *part, Datum key);
 extern void rama_focus_row_key(RamaFocus *focus, Datum key, Snapshot snapshot);
 extern bool rama_go_key(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
 extern bool rama_go_must(RamaEval *eval, const RamaStep *step, RamaFocus *focus);

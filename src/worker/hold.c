@@ -11,6 +11,7 @@
  *-------------------------------------------------------------------------
  */
 #include "pstate/pstate.h"
+#include "watch/subscribe.h"
 #include "worker/worker.h"
 
 #include "access/htup_details.h"
@@ -360,6 +361,8 @@ signal_workers(Oid database, HoldKind kind)
 			kill(slot->pid, SIGINT);
 	}
 	LWLockRelease(rama_shared->lock);
+	if (kind == HOLD_END)
+		n += rama_notifiers_end(database);
 	return n;
 }
 
@@ -417,6 +420,7 @@ forget_database(Oid database)
 	RamaDatabase *entry;
 
 	rama_groups_publish(database, NIL);
+	rama_notifier_forget(database);
 	LWLockAcquire(rama_shared->lock, LW_EXCLUSIVE);
 	entry = rama_database_slot(database, false);
 	if (entry)

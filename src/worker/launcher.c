@@ -10,6 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "watch/subscribe.h"
 #include "worker/worker.h"
 
 #include "access/genam.h"
@@ -39,6 +40,7 @@
 
 /* What the launcher knows of the workers that it registered. */
 static BackgroundWorkerHandle *handles[RAMA_MAX_SLOTS];
+static BackgroundWorkerHandle *notifier_handles[RAMA_MAX_NOTIFIERS];
 
 /* Was max_worker_processes too small in this round? */
 static bool out_of_places = false;
@@ -49,6 +51,7 @@ static RamaTicks send_scouts(RamaTicks now);
 static bool scout_waits(void);
 static RamaTicks start_workers(RamaTicks now);
 static RamaTicks ask_for_places(RamaTicks now);
+static RamaTicks start_notifiers(RamaTicks now);
 static bool start(RamaTopologyKind kind, Oid database, Oid owner);
 
 /*
@@ -123,6 +126,7 @@ rama_launcher_main(Datum arg)
 			if (!scout_waits())
 				next = Min(next, start_workers(now));
 			next = Min(next, ask_for_places(now));
+			next = Min(next, start_notifiers(now));
 		}
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 				  Max(1, rama_ms_until(next)),
@@ -513,6 +517,45 @@ reserve_slot(RamaTopologyKind kind, Oid database, Oid owner)
 	return result;
 }
 
+/* There is no place for a process: said in the log, at most once a minute. */
+static void
+complain(const char *what)
+{
+	static RamaTicks complained_at = 0;
+
+	out_of_places = rama_shared->no_place = true;
+	if (complained_at != 0 && rama_ticks() < rama_ticks_after(complained_at, COMPLAIN_MS))
+		return;
+	complained_at = rama_ticks();
+	ereport(WARNING,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg("no place for a pg_rama %s", what),
+			 errdetail("It is tried again every %d ms.", RAMA_RETRY_MS),
+			 errhint(RAMA_PLACES_HINT)));
+}
+
+static bool
+start_process(const char *what, int slot, BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker = {0};
+	MemoryContext old;
+	bool		started;
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = Int32GetDatum(slot);
+	worker.bgw_notify_pid = MyProcPid;
+	strlcpy(worker.bgw_library_name, "pg_rama", sizeof(worker.bgw_library_name));
+	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "rama_%s_main", what);
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "pg_rama %s", what);
+	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "pg_rama %s", what);
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	started = RegisterDynamicBackgroundWorker(&worker, handle);
+	MemoryContextSwitchTo(old);
+	return started;
+}
+
 /*
  * Register a worker, or with owner InvalidOid a scout. False, with a message
  * in the log, when there is no place for it.
@@ -520,28 +563,12 @@ reserve_slot(RamaTopologyKind kind, Oid database, Oid owner)
 static bool
 start(RamaTopologyKind kind, Oid database, Oid owner)
 {
-	static RamaTicks complained_at = 0;
 	const char *what = OidIsValid(owner) ? "worker" : "scout";
-	BackgroundWorker worker = {0};
 	int			slot = reserve_slot(kind, database, owner);
-	MemoryContext old;
-	bool		started;
 
 	if (slot >= 0)
 	{
-		worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-		worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-		worker.bgw_restart_time = BGW_NEVER_RESTART;
-		worker.bgw_main_arg = Int32GetDatum(slot);
-		worker.bgw_notify_pid = MyProcPid;
-		strlcpy(worker.bgw_library_name, "pg_rama", sizeof(worker.bgw_library_name));
-		snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "rama_%s_main", what);
-		snprintf(worker.bgw_name, sizeof(worker.bgw_name), "pg_rama %s", what);
-		snprintf(worker.bgw_type, sizeof(worker.bgw_type), "pg_rama %s", what);
-		old = MemoryContextSwitchTo(TopMemoryContext);
-		started = RegisterDynamicBackgroundWorker(&worker, &handles[slot]);
-		MemoryContextSwitchTo(old);
-		if (started)
+		if (start_process(what, slot, &handles[slot]))
 		{
 			rama_shared->no_place = false;
 			return true;
@@ -550,16 +577,68 @@ start(RamaTopologyKind kind, Oid database, Oid owner)
 		rama_shared->slots[slot].inuse = false;
 		LWLockRelease(rama_shared->lock);
 	}
-	out_of_places = rama_shared->no_place = true;
-	if (complained_at != 0 && rama_ticks() < rama_ticks_after(complained_at, COMPLAIN_MS))
-		return false;
-	complained_at = rama_ticks();
-	ereport(WARNING,
-			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-			 errmsg("no place for a pg_rama %s", what),
-			 errdetail("It is tried again every %d ms.", RAMA_RETRY_MS),
-			 errhint(RAMA_PLACES_HINT)));
+	complain(what);
 	return false;
+}
+
+/* Is the notifier to be started now, or *next? The caller holds the lock. */
+static bool
+wants_notifier(int number, RamaTicks now, RamaTicks *next)
+{
+	RamaNotifier *notifier = &rama_subscriptions->notifiers[number];
+	pid_t		pid;
+
+	if (!OidIsValid(notifier->database) || notifier->pid != 0)
+		return false;
+	if (notifier->starting)
+	{
+		if (notifier_handles[number] != NULL &&
+			GetBackgroundWorkerPid(notifier_handles[number], &pid) != BGWH_STOPPED)
+			return false;
+		notifier->starting = false;
+	}
+	if (notifier->nwatches == 0 || rama_database_held(notifier->database))
+		return false;
+	if (notifier->retry_at > now)
+	{
+		*next = Min(*next, notifier->retry_at);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * A notifier for every database that has watches. Returns when to look again.
+ */
+static RamaTicks
+start_notifiers(RamaTicks now)
+{
+	RamaTicks	next = RAMA_NEVER;
+
+	for (int i = 0; i < RAMA_MAX_NOTIFIERS; i++)
+	{
+		RamaNotifier *notifier = &rama_subscriptions->notifiers[i];
+		bool		wanted;
+
+		LWLockAcquire(rama_subscriptions->lock, LW_EXCLUSIVE);
+		wanted = wants_notifier(i, now, &next);
+		notifier->starting |= wanted;
+		LWLockRelease(rama_subscriptions->lock);
+		if (!wanted)
+			continue;
+		if (notifier_handles[i])
+			pfree(notifier_handles[i]);
+		notifier_handles[i] = NULL;
+		if (start_process("notifier", i, &notifier_handles[i]))
+			continue;
+		LWLockAcquire(rama_subscriptions->lock, LW_EXCLUSIVE);
+		notifier->starting = false;
+		notifier->retry_at = rama_ticks_after(now, RAMA_RETRY_MS);
+		LWLockRelease(rama_subscriptions->lock);
+		next = Min(next, rama_ticks_after(now, RAMA_RETRY_MS));
+		complain("notifier");
+	}
+	return next;
 }
 
 /*
