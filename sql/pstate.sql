@@ -122,7 +122,7 @@ SELECT fails($$MERGE INTO counts c USING (VALUES ('x')) v(k) ON c.key = v.k WHEN
 
 -- what a PState's table cannot have
 CREATE FUNCTION trg() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-SELECT fails($$CREATE TRIGGER t AFTER INSERT ON llm_tokens FOR EACH ROW EXECUTE FUNCTION trg()$$);
+SELECT fails($$CREATE TRIGGER t AFTER INSERT ON llm_request FOR EACH ROW EXECUTE FUNCTION trg()$$);
 SELECT fails($$ALTER TABLE llm DISABLE TRIGGER ALL$$);
 SELECT fails($$DROP TRIGGER rama_guard ON llm$$);
 SELECT fails($$ALTER TRIGGER rama_guard ON llm RENAME TO other$$);
@@ -144,7 +144,7 @@ SELECT fails($$ALTER TABLE llm_request ALTER model TYPE text$$);
 SELECT fails($$ALTER TABLE llm_request RENAME model TO m$$);
 SELECT fails($$ALTER TABLE llm ALTER org DROP NOT NULL$$);
 SELECT fails($$DROP INDEX llm_org_idx$$);
-SELECT fails($$DROP TABLE llm_tokens$$);
+SELECT fails($$DROP TABLE llm_tokens_chunk$$);
 DROP TABLE refers, parted;
 -- what it can have
 CREATE INDEX ON llm_request (prompt);
@@ -164,7 +164,7 @@ CREATE VIEW follows AS
 		CASE pg_get_userbyid(relowner) WHEN session_user THEN '(me)' ELSE pg_get_userbyid(relowner) END AS owner,
 		replace(relacl::text, 'arwdDxtm', 'arwdDxt') AS relacl	-- 17 adds MAINTAIN
 	FROM pg_class
-	WHERE relkind = 'r' AND relname ~ '^(llm|ai)' ORDER BY relname COLLATE "C", relacl IS NULL;
+	WHERE relkind IN ('r', 'v') AND relname ~ '^(llm|ai)' ORDER BY relname COLLATE "C", relacl IS NULL;
 GRANT SELECT, UPDATE ON llm TO regress_pst_reader;
 REVOKE UPDATE ON llm FROM regress_pst_reader;
 ALTER TABLE llm OWNER TO regress_pst_owner;

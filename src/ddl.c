@@ -96,6 +96,8 @@ rama_on_ddl_command_end(PG_FUNCTION_ARGS)
 		rama_pstate_granted((GrantStmt *) parsetree);
 	else if (IsA(parsetree, DropStmt) && ((DropStmt *) parsetree)->removeType == OBJECT_TRIGGER)
 		rama_pstate_trigger_dropped((DropStmt *) parsetree);
+	else if (IsA(parsetree, ViewStmt))
+		rama_pstate_view_replaced((ViewStmt *) parsetree);
 	else if (IsA(parsetree, AlterEnumStmt))
 		ps_enum_altered((AlterEnumStmt *) parsetree);
 	else if (rama_pstate_concerned(parsetree))

@@ -43,6 +43,7 @@ _PG_init(void)
 		rama_hold_init();
 		rama_estimate_init();
 		rama_visible_init();
+		rama_refuse_init();
 		ps_on_conflict_init();
 		rama_changed_init();
 		rama_subscribe_init();

@@ -108,16 +108,18 @@ add_conditions(Explain *explain, const RamaTable *table)
 static void
 add_access(Explain *explain, const char *how, RamaTable *table)
 {
+	/* A condition on the index of an element leads to its chunk. */
+	RamaTable  *stored = table->chunks ? table->chunks : table;
 	Oid			index;
 
-	LockRelationOid(table->relid, AccessShareLock);
-	index = rama_table_index(table);
+	LockRelationOid(stored->relid, AccessShareLock);
+	index = rama_table_index(stored);
 	if (OidIsValid(index))
 		add_line(explain, "%s using %s on %s", how,
 				 quote_identifier(get_rel_name(index)),
-				 rama_quoted_relation_name(table->relid));
+				 rama_quoted_relation_name(stored->relid));
 	else
-		add_line(explain, "Seq Scan on %s", rama_quoted_relation_name(table->relid));
+		add_line(explain, "Seq Scan on %s", rama_quoted_relation_name(stored->relid));
 	add_conditions(explain, table);
 }
 
@@ -324,10 +326,11 @@ explain_count(Explain *explain, const RamaStep *step)
 		add_memory_step(explain, step);
 		return;
 	}
-	if (explain->bounds || explain->amount >= 0)
+	if ((explain->bounds && node->kind != RAMA_VECTOR) || explain->amount >= 0)
 		add_scan(explain, explain->fromend, explain->amount);
 	else if (node->table->parent)
 	{
+		explain->bounds = NIL;
 		add_access(explain, "Index Lookup", node->table->parent);
 		add_line(explain, "  Output: %s",
 				 quote_identifier(node->table->parent->columns[node->attno - 1].name));

@@ -331,6 +331,33 @@ kept_count(RamaFocus *focus, Snapshot snapshot, bool *isnull)
 								 snapshot, isnull);
 }
 
+/* Of a part of a vector: indexes have no gaps. */
+static int64
+count_between(RamaFocus *focus, Snapshot snapshot)
+{
+	const RamaPart *part = &focus->part;
+	bool		isnull;
+	int64		count = kept_count(focus, snapshot, &isnull);
+	int64		from = 0;
+	int64		to = isnull ? 0 : count;
+
+	if (part->low.isset)
+	{
+		from = DatumGetInt64(part->low.value);
+		if (!part->low.inclusive && from < to)
+			from++;
+	}
+	if (part->high.isset)
+	{
+		int64		high = DatumGetInt64(part->high.value);
+
+		if (high < to)
+			to = part->high.inclusive ? high + 1 : high;
+	}
+	from = Max(from, 0);
+	return from < to ? to - from : 0;
+}
+
 /*
  * rama_focus_exists() -- Is there a value, be it an empty collection?
  *
@@ -378,8 +405,8 @@ cannot_count(const char *what)
  * rama_focus_count() -- Number of elements, entries or non-null fields at a
  * focus; 0 where there is nothing.
  *
- * A whole collection of a table has its count in a column; a range is counted
- * in the index. Error (22023) for a scalar.
+ * A whole collection of a table has its count in a column; a range of a map or
+ * set is counted in the index. Error (22023) for a scalar.
  */
 int64
 rama_focus_count(RamaFocus *focus, Snapshot snapshot)
@@ -393,6 +420,8 @@ rama_focus_count(RamaFocus *focus, Snapshot snapshot)
 		case RAMA_AT_NOTHING:
 			return 0;
 		case RAMA_AT_ROWS:
+			if (focus->ispart && focus->node->kind == RAMA_VECTOR && focus->part.amount < 0)
+				return count_between(focus, snapshot);
 			if (focus->ispart)
 				return count_rows(focus, snapshot);
 			count = kept_count(focus, snapshot, &isnull);

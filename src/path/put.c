@@ -12,6 +12,9 @@
 
 PG_FUNCTION_INFO_V1(rama_put);
 
+/* So many elements of a vector in chunks are converted at once. */
+#define ELEMENTS 1000
+
 /* A collection with a table, to be written once its row is there. */
 typedef struct Below
 {
@@ -233,6 +236,48 @@ rama_push_row(const RamaNode *vector, const Datum *prefix, const RamaInput *inpu
 	return index;
 }
 
+/*
+ * rama_element_values() -- Elements of a vector in chunks, as they are stored. In
+ * the current memory context.
+ */
+void
+rama_element_values(const RamaNode *vector, const RamaEntry *entry, int count,
+					Datum **values, bool **nulls)
+{
+	RowValues  *row = new_values(vector->table);
+
+	*values = palloc_array(Datum, Max(count, 1));
+	*nulls = palloc_array(bool, Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		RamaInput	input;
+
+		rama_input_of_json(&input, &entry[i].value);
+		row->ncolumns = 0;
+		add_value(row, vector->children[0], &input, NULL);
+		(*values)[i] = row->values[0];
+		(*nulls)[i] = row->nulls[0];
+	}
+}
+
+/* Append all elements to a vector in chunks, some at a time. */
+static void
+put_elements(const RamaNode *vector, const Datum *prefix, const RamaEntries *entries,
+			 MemoryContext context)
+{
+	for (int done = 0, n; done < entries->count; done += n)
+	{
+		Datum	   *values;
+		bool	   *nulls;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(context);
+		n = Min(ELEMENTS, entries->count - done);
+		rama_element_values(vector, &entries->entry[done], n, &values, &nulls);
+		(void) rama_vector_append(vector->table, prefix, values, nulls, n);
+	}
+}
+
 /* Replace a collection with a table; isnew: its row was made just now. */
 static void
 put_collection(const RamaNode *node, const Datum *prefix, const JsonbValue *json,
@@ -255,9 +300,11 @@ put_collection(const RamaNode *node, const Datum *prefix, const JsonbValue *json
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_rama put",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
+	if (table->chunks)
+		put_elements(node, prefix, entries, context);
 	if (table->nkeys > 1)
 		memcpy(keys, prefix, sizeof(Datum) * (table->nkeys - 1));
-	for (int i = 0; i < entries->count; i++)
+	for (int i = 0; i < entries->count && table->chunks == NULL; i++)
 	{
 		RamaInput	input;
 

@@ -101,6 +101,18 @@ remove_elements(const RamaNode *vector, const Datum *prefix, int64 from, int64 c
 	rama_vector_remove(vector->table, prefix, indexes, count);
 }
 
+/* In a vector in chunks: elements take the place of some that are there. */
+static void
+splice_elements(const RamaNode *vector, const Datum *prefix, int64 from, int64 removed,
+				const RamaEntry *entry, int64 count)
+{
+	Datum	   *values;
+	bool	   *nulls;
+
+	rama_element_values(vector, entry, (int) count, &values, &nulls);
+	rama_vector_splice(vector->table, prefix, from, removed, values, nulls, count);
+}
+
 /*
  * rama_vector_insert() -- Insert elements at an index of a vector with a
  * table, which is at most its count.
@@ -111,10 +123,40 @@ rama_vector_insert(const RamaNode *vector, const Datum *prefix, int64 at,
 {
 	if (count == 0)
 		return;
+	if (vector->table->chunks)
+	{
+		splice_elements(vector, prefix, at, 0, entry, count);
+		return;
+	}
 	rama_vector_make_room(vector->table, prefix, at, count);
 	for (int64 i = 0; i < count; i++)
 		rama_insert_row(vector, keys_of(vector->table, prefix, Int64GetDatum(at + i)),
 						&entry[i].value);
+}
+
+/*
+ * Of a vector in chunks: where so many elements stay as many, those that do not
+ * differ are left alone.
+ */
+static void
+replace_in_chunks(const RamaNode *vector, const Datum *prefix, int64 base,
+				  const RamaEntries *old, int from, int removed, const RamaEntries *new,
+				  int count)
+{
+	if (removed != count)
+	{
+		splice_elements(vector, prefix, base + from, removed, &new->entry[from], count);
+		return;
+	}
+	for (int i = from, n; i < from + count; i += Max(n, 1))
+	{
+		n = 0;
+		while (i + n < from + count &&
+			   !rama_json_same(&old->entry[i + n].value, &new->entry[i + n].value))
+			n++;
+		if (n > 0)
+			splice_elements(vector, prefix, base + i, n, &new->entry[i], n);
+	}
 }
 
 static void
@@ -134,6 +176,11 @@ replace_elements(const RamaNode *vector, const Datum *prefix, const RamaEntries 
 	{
 		before--;
 		after--;
+	}
+	if (vector->table->chunks)
+	{
+		replace_in_chunks(vector, prefix, base, old, from, before - from, new, after - from);
+		return;
 	}
 	both = Min(before, after);
 	for (int i = from; i < both; i++)

@@ -72,6 +72,8 @@ extern void rama_replace_row(const RamaNode *node, const Datum *keys,
 extern void rama_insert_row(const RamaNode *vector, const Datum *keys,
 							const JsonbValue *value);
 extern void rama_put_row(const RamaNode *node, const Datum *keys, const RamaInput *input);
+extern void rama_element_values(const RamaNode *vector, const RamaEntry *entry, int count,
+								Datum **values, bool **nulls);
 extern int64 rama_push_row(const RamaNode *vector, const Datum *prefix, const RamaInput *input);
 
 #endif							/* RAMA_PATH_WRITE_H */

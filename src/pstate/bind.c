@@ -198,7 +198,7 @@ bind_table(RamaTable *table)
 		}
 	}
 	table_close(rel, NoLock);
-	if (table->nkeys > 0)
+	if (table->nkeys > 0 && table->chunks == NULL)
 	{
 		table->index = rama_key_index(table);
 		if (!OidIsValid(table->index))
@@ -260,6 +260,8 @@ order_columns(RamaTable *table)
 {
 	RamaColumn *ordered = palloc0_array(RamaColumn, table->ncolumns + 1);
 
+	if (table->logical)
+		return;					/* chunks never get another column */
 	for (int i = 0; i < table->ncolumns; i++)
 	{
 		AttrNumber	attno = get_attnum(table->relid, table->columns[i].name);

@@ -277,6 +277,23 @@ rama_buffer_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 }
 
 /*
+ * rama_buffer_enlarge() -- A value of an open row that exists, for the caller to
+ * change it where it is, with memory for so many bytes; by rama_buffer_set() of
+ * another column afterwards. It is a plain varlena, and stays a short one.
+ */
+void *
+rama_buffer_enlarge(RamaRow *row, AttrNumber attno, Size size)
+{
+	RamaBufferedRow *buffered = row->buffered;
+	Datum	   *value = &buffered->values[attno - 1];
+
+	Assert(size <= WIDE_VALUE);
+	rama_buffer_touch(buffered->buffer, buffered);
+	*value = PointerGetDatum(rama_rows_enlarge(buffered->buffer, DatumGetPointer(*value), size));
+	return DatumGetPointer(*value);
+}
+
+/*
  * rama_buffer_delete() -- Delete an open row.
  */
 void

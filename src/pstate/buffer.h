@@ -158,6 +158,7 @@ extern void rama_buffer_locks_kept(int level);
 extern Size rama_rows_bytes;
 
 extern void *rama_rows_alloc(RamaTableBuffer *buffer, Size size);
+extern void *rama_rows_enlarge(RamaTableBuffer *buffer, void *chunk, Size size);
 extern void rama_rows_release(RamaTableBuffer *buffer, void *chunk);
 extern Datum rama_rows_copy(RamaTableBuffer *buffer, int column, Datum value, bool as_is);
 extern void rama_rows_free(RamaTableBuffer *buffer, int column, Datum value, bool isnull);

@@ -79,6 +79,8 @@ limit_below(RamaBufferedRow *row, RamaTable *table)
 {
 	int			i = 0;
 
+	if (table->logical)
+		table = table->logical;
 	while (table->parent->children[i] != table)
 		i++;
 	return &limits_of(row)[i];

@@ -121,6 +121,23 @@ rama_rows_release(RamaTableBuffer *buffer, void *chunk)
 }
 
 /*
+ * rama_rows_enlarge() -- Have memory for so many bytes. Its size is doubled where
+ * it does not do, which is seldom.
+ */
+void *
+rama_rows_enlarge(RamaTableBuffer *buffer, void *chunk, Size size)
+{
+	Size		old = GetMemoryChunkSpace(chunk);
+	Size		now;
+
+	chunk = repalloc(chunk, size);
+	now = GetMemoryChunkSpace(chunk);
+	buffer->bytes += now - old;
+	rama_rows_bytes += now - old;
+	return chunk;
+}
+
+/*
  * rama_rows_copy() -- A copy of a value in the buffer's memory. Not as_is: one
  * that does not point into some table's TOAST.
  */

@@ -91,6 +91,16 @@ rama_changes_track(Oid relid)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * rama_changes_tracked() -- Has rama_changes_track() been called for this table, or
+ * view?
+ */
+bool
+rama_changes_tracked(Oid relid)
+{
+	return tracked != NIL && find_tracked(relid) != NULL;
+}
+
 static int
 compare_keys(const RBTNode *a, const RBTNode *b, void *arg)
 {
@@ -314,6 +324,22 @@ put_change(RamaTable *table, const Former *former, const RamaRow *row,
 	tuplestore_putvalues(store, desc, values, nulls);
 }
 
+/* The row as it is now, in "row" as far as changes are concerned */
+static void
+read_row(RamaTable *table, const Datum *keys, RamaRow *row)
+{
+	TupleTableSlot *slot = NULL;
+
+	if (table->chunks == NULL)
+	{
+		rama_row_open(row, table, keys, true);
+		return;
+	}
+	row->found = rama_row_fetch(table, keys, rama_write_snapshot(), &slot);
+	row->values = slot->tts_values;
+	row->nulls = slot->tts_isnull;
+}
+
 /*
  * rama_changes_put() -- Put what changed in a tracked table into a tuplestore
  * of rama_changes_desc(), in the order of the keys. Rows that are again what
@@ -339,10 +365,11 @@ rama_changes_put(RamaTable *table, Tuplestorestate *store, TupleDesc desc)
 		RamaRow		row;
 
 		CHECK_FOR_INTERRUPTS();
-		rama_row_open(&row, table, former->values, true);
+		read_row(table, former->values, &row);
 		if (is_changed(rama_table_desc(table), table->nkeys, former, &row))
 			put_change(table, former, &row, store, desc);
-		rama_row_close(&row);
+		if (table->chunks == NULL)
+			rama_row_close(&row);
 		MemoryContextReset(context);
 	}
 	MemoryContextSwitchTo(old);

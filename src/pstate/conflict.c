@@ -87,6 +87,17 @@ is_hidden(const RamaTable *table, const Datum *keys)
 }
 
 /*
+ * rama_conflict_check_hidden() -- Error (40001) if rama_conflict_check() found a
+ * change of the row that was no conflict, because it was relative.
+ */
+void
+rama_conflict_check_hidden(const RamaTable *table, const Datum *keys)
+{
+	if (is_hidden(table, keys))
+		rama_serialization_failure();
+}
+
+/*
  * rama_serialization_failure() -- Error 40001.
  */
 void

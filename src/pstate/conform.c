@@ -34,8 +34,9 @@ refuse(Oid relid, const char *what, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s not supported: \"%s\" is a table of a PState", what,
-					rama_relation_name(relid)),
+			 errmsg("%s not supported: \"%s\" is a %s of a PState", what,
+					rama_relation_name(relid),
+					get_rel_relkind(relid) == RELKIND_VIEW ? "view" : "table"),
 			 hint ? errhint("%s", hint) : 0));
 }
 
@@ -49,7 +50,7 @@ column_conforms(RamaTable *table, int i, Form_pg_attribute att)
 		return false;
 	if (column->role != RAMA_COLUMN_KEY)
 		return true;
-	return att->attnotnull &&
+	return (att->attnotnull || table->chunks) &&
 		(!OidIsValid(att->attcollation) || att->attcollation == C_COLLATION_OID);
 }
 
@@ -230,15 +231,38 @@ check_constraints(RamaTable *table)
 	table_close(rel, AccessShareLock);
 }
 
+/* What the view on the chunks of a vector needs */
+static void
+check_view(RamaTable *table, Relation rel)
+{
+	check_columns(table, rel);
+	if (RelationGetDescr(rel)->constr)
+		refuse(table->relid, "column defaults are", NULL);
+	if (rel->trigdesc)
+		refuse(table->relid, "triggers are",
+			   "Path functions do not fire triggers; use a topology.");
+	if (rel->rd_rules == NULL || rel->rd_rules->numLocks != 1)
+		refuse(table->relid, "rules are", NULL);
+	if (!RelationHasSecurityInvoker(rel))
+		refuse(table->relid, "security_invoker = false is",
+			   "Row security of the table behind the view is that of its user.");
+}
+
 /*
  * rama_table_check() -- Error (0A000) unless a PState's table, of which relid
- * is set, has the form that it needs.
+ * is set, has the form that it needs; or the view on the chunks of a vector.
  */
 void
 rama_table_check(RamaTable *table)
 {
 	Relation	rel = table_open(table->relid, AccessShareLock);
 
+	if (table->chunks)
+	{
+		check_view(table, rel);
+		table_close(rel, NoLock);
+		return;
+	}
 	check_columns(table, rel);
 	check_triggers(table, rel);
 	check_constraints(table);

@@ -110,7 +110,7 @@ static bool
 has_updated_rows(RamaTable *table)
 {
 	return table->nkeys > 0 && table->ncolumns > table->nkeys &&
-		table->node->kind == RAMA_MAP;
+		(table->node->kind == RAMA_MAP || table->logical);
 }
 
 /*
@@ -149,6 +149,18 @@ create_table(RamaTable *table, const char *name)
 	run_ddl(sql.data);
 }
 
+/* The view on the chunks of a vector, which have been made. */
+static void
+create_view(RamaTable *table, const char *name, const char *chunks)
+{
+	run_ddl(rama_chunk_view_definition(table, name, chunks));
+	run_ddl(psprintf("COMMENT ON VIEW %s IS 'The elements of a vector of a PState, with index. "
+					 "They are stored in the table of this name with _chunk.'", name));
+	run_ddl(psprintf("COMMENT ON TABLE %s IS 'The elements of a vector of a PState, in chunks, in the order of column %s. "
+					 "To be read through the view of this name without _chunk.'",
+					 chunks, quote_identifier(table->chunks->columns[table->chunks->nkeys - 1].name)));
+}
+
 /* The index over the keys, and the guard */
 static void
 complete_table(RamaTable *table, const char *name)
@@ -169,7 +181,7 @@ complete_table(RamaTable *table, const char *name)
 }
 
 /*
- * rama_tables_create() -- Make the tables of a layout that are not there yet:
+ * rama_tables_create() -- Make the tables and views of a layout that are not there yet:
  * those without relid, which they get. Needs SPI.
  *
  * Error (42P07) if a name is taken.
@@ -184,11 +196,15 @@ rama_tables_create(RamaPState *pstate, Oid nspid)
 	for (int i = 0; i < pstate->ntables; i++)
 	{
 		RamaTable  *table = pstate->tables[i];
+		char	   *name = quote_qualified_identifier(nspname, table->name);
 
 		if (OidIsValid(table->relid))
 			continue;
 		rama_check_name_free(nspid, table->name);
-		create_table(table, quote_qualified_identifier(nspname, table->name));
+		if (table->chunks)
+			create_view(table, name, quote_qualified_identifier(nspname, table->chunks->name));
+		else
+			create_table(table, name);
 		table->relid = get_relname_relid(table->name, nspid);
 		if (!OidIsValid(table->relid))
 			elog(ERROR, "table \"%s\" is gone", table->name);
@@ -199,7 +215,8 @@ rama_tables_create(RamaPState *pstate, Oid nspid)
 	{
 		RamaTable  *table = lfirst(lc);
 
-		complete_table(table, quote_qualified_identifier(nspname, table->name));
+		if (table->chunks == NULL)
+			complete_table(table, quote_qualified_identifier(nspname, table->name));
 	}
 }
 

@@ -42,6 +42,7 @@ drop_children(Oid root)
 	TupleDesc	desc;
 	List	   *rows = rama_catalog_fetch_all("pstate_child", Anum_pstate_child_pstate,
 											  root, &desc);
+	ObjectAddresses *children = new_object_addresses();
 	ListCell   *lc;
 
 	rama_catalog_delete("pstate_child", Anum_pstate_child_pstate, root);
@@ -54,8 +55,11 @@ drop_children(Oid root)
 						 DatumGetObjectId(heap_getattr(lfirst(lc), Anum_pstate_child_child,
 													   desc, &isnull)));
 		if (get_rel_relkind(child.objectId) != '\0')
-			performDeletion(&child, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+			add_exact_object_address(&child, children);
 	}
+	/* At once: views depend on their tables. */
+	performMultipleDeletions(children, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(children);
 }
 
 /*
@@ -278,6 +282,7 @@ table_of(Oid classid, Oid objid)
 		case RELKIND_RELATION:
 		case RELKIND_PARTITIONED_TABLE:
 		case RELKIND_FOREIGN_TABLE:
+		case RELKIND_VIEW:
 			return objid;
 		default:
 			return InvalidOid;
@@ -374,6 +379,23 @@ rama_pstate_trigger_dropped(DropStmt *stmt)
 		if (OidIsValid(relid))
 			rama_pstate_altered(RelationRelationId, relid);
 	}
+}
+
+/*
+ * rama_pstate_view_replaced() -- Event trigger ddl_command_end after CREATE
+ * VIEW: error (0A000) if it has replaced the view on a vector's chunks.
+ */
+void
+rama_pstate_view_replaced(ViewStmt *stmt)
+{
+	Oid			relid = RangeVarGetRelid(stmt->view, NoLock, true);
+
+	if (stmt->replace && OidIsValid(relid) && OidIsValid(rama_pstate_root_of(relid)) &&
+		rama_is_active())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot replace view \"%s\": it belongs to a PState",
+						rama_relation_name(relid))));
 }
 
 /* GRANT or REVOKE on one table */

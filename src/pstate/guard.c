@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * guard.c
- *	  The statement trigger that refuses DML by hand on PStates' tables.
+ *	  The statement trigger that refuses DML by hand on PStates' tables, and
+ *	  what does the same for their views (refuse.c calls it).
  *
  *-------------------------------------------------------------------------
  */
@@ -44,29 +45,37 @@ statement(TriggerEvent event)
 }
 
 /*
- * rama_guard_pstate() -- Trigger function: error 55000 naming the owner, or
- * 0A000, unless the database is inactive, as during a restore.
+ * rama_refuse_by_hand() -- DML on a table or view that may be of a PState: error
+ * 55000 naming the owner, or 0A000, unless the database is inactive, as during a
+ * restore.
+ */
+void
+rama_refuse_by_hand(Oid relid, const char *what)
+{
+	Oid			root = rama_pstate_root_of(relid);
+
+	if (!OidIsValid(root) || !rama_is_active())
+		return;
+	rama_pstate_check_writer(rama_pstate_get(root));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot %s \"%s\" by hand: it belongs to a PState", what,
+					rama_relation_name(relid)),
+			 errhint("Use rama.put, rama.add, rama.push or rama.remove.")));
+}
+
+/*
+ * rama_guard_pstate() -- Trigger function: rama_refuse_by_hand().
  */
 Datum
 rama_guard_pstate(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Oid			root;
-	char	   *name;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("must be called as a trigger")));
-	root = rama_pstate_root_of(RelationGetRelid(trigdata->tg_relation));
-	if (!OidIsValid(root) || !rama_is_active())
-		return PointerGetDatum(NULL);
-
-	rama_pstate_check_writer(rama_pstate_get(root));
-	name = rama_relation_name(RelationGetRelid(trigdata->tg_relation));
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot %s \"%s\" by hand: it belongs to a PState",
-					statement(trigdata->tg_event), name),
-			 errhint("Use rama.put, rama.add, rama.push or rama.remove.")));
+	rama_refuse_by_hand(RelationGetRelid(trigdata->tg_relation), statement(trigdata->tg_event));
+	return PointerGetDatum(NULL);
 }

@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "pstate/pstate.h"
+#include "utils/lsyscache.h"
 
 static void add_value(RamaPState *pstate, RamaTable *table, RamaNode *node,
 					  const char *prefix);
@@ -192,11 +193,61 @@ add_keys(RamaTable *table, RamaNode *node)
 	table->nkeys = table->ncolumns;
 }
 
+/* A name like this that the table has no column of. */
+static const char *
+free_name(RamaTable *table, const char *name)
+{
+	while (has_column(table, name))
+		name = psprintf("%s_", name);
+	return name;
+}
+
+/*
+ * The type of the arrays in which a vector's elements are kept; InvalidOid:
+ * they have a row each.
+ */
+static Oid
+chunk_type(RamaTable *table)
+{
+	RamaNode   *node = table->node;
+
+	if (table->parent == NULL || node->kind != RAMA_VECTOR ||
+		node->children[0]->storage != RAMA_IN_COLUMN)
+		return InvalidOid;
+	return get_array_type(table->columns[node->children[0]->attno - 1].typid);
+}
+
+/* The table of the chunks of a vector; it comes before the view on it. */
+static void
+add_chunks(RamaPState *pstate, RamaTable *table, Oid array)
+{
+	RamaTable  *chunks = make_table(pstate, NULL, table->node,
+									psprintf("%s_chunk", table->name));
+	int32		typmod = table->columns[table->nkeys].typmod;
+
+	table->chunks = chunks;
+	chunks->logical = table;
+	chunks->parent = table->parent;
+	for (int i = 0; i < table->nkeys - 1; i++)
+		add_column(chunks, RAMA_COLUMN_KEY, table->columns[i].name,
+				   table->columns[i].typid, table->columns[i].typmod, NULL);
+	add_column(chunks, RAMA_COLUMN_KEY, free_name(chunks, "chunk"), INT8OID, -1, NULL);
+	chunks->nkeys = chunks->ncolumns;
+	add_column(chunks, RAMA_COLUMN_CHUNK, free_name(chunks, "count"), INT4OID, -1, NULL);
+	add_column(chunks, RAMA_COLUMN_CHUNK, free_name(chunks, "first"), INT8OID, -1, NULL);
+	add_column(chunks, RAMA_COLUMN_CHUNK, free_name(chunks, "elements"), array, typmod, NULL);
+
+	Assert(pstate->tables[pstate->ntables - 2] == table);
+	pstate->tables[pstate->ntables - 2] = chunks;
+	pstate->tables[pstate->ntables - 1] = table;
+}
+
 /* A collection with a table of its own. */
 static void
 add_collection(RamaPState *pstate, RamaTable *parent, RamaNode *node, char *name)
 {
 	RamaTable  *table = make_table(pstate, parent, node, name);
+	Oid			array;
 
 	node->storage = RAMA_IN_TABLE;
 	node->table = table;
@@ -206,6 +257,9 @@ add_collection(RamaPState *pstate, RamaTable *parent, RamaNode *node, char *name
 		node->children[0] = make_node(node->schema->children[0], node, table);
 		add_value(pstate, table, node->children[0], NULL);
 	}
+	array = chunk_type(table);
+	if (OidIsValid(array))
+		add_chunks(pstate, table, array);
 }
 
 static void

@@ -83,7 +83,8 @@ typedef enum RamaColumnRole
 	RAMA_COLUMN_KEY,
 	RAMA_COLUMN_SCALAR,
 	RAMA_COLUMN_JSON,			/* a collection kept whole */
-	RAMA_COLUMN_COUNT			/* entries of a collection in a table below */
+	RAMA_COLUMN_COUNT,			/* entries of a collection in a table below */
+	RAMA_COLUMN_CHUNK			/* of a table of chunks: see RAMA_CHUNK_COUNT() */
 } RamaColumnRole;
 
 typedef struct RamaColumn
@@ -98,9 +99,21 @@ typedef struct RamaColumn
 	bool		isdomain;
 } RamaColumn;
 
+/* Columns of a table of chunks, behind the keys: attribute numbers */
+#define RAMA_CHUNK_COUNT(chunks) ((chunks)->nkeys + 1)
+#define RAMA_CHUNK_FIRST(chunks) ((chunks)->nkeys + 2)
+#define RAMA_CHUNK_ELEMENTS(chunks) ((chunks)->nkeys + 3)
+
+/* The chunk that grows; others are numbered below. */
+#define RAMA_CHUNK_TAIL PG_INT64_MAX
+
+/* The number of a chunk that begins with an element, in a regular vector */
+#define RAMA_CHUNK_BITS 20
+#define rama_chunk_number(start) ((int64) ((uint64) (start) << RAMA_CHUNK_BITS))
+
 struct RamaTable
 {
-	Oid			relid;
+	Oid			relid;			/* of a vector in chunks: the view */
 	Oid			index;			/* rama_table_index() when bound */
 	char	   *name;
 	int			nkeys;			/* leading columns 1..nkeys are the keys */
@@ -108,6 +121,9 @@ struct RamaTable
 	int			ncolumns;		/* all columns, column i is attribute i + 1 */
 	RamaColumn *columns;
 	RamaNode   *node;			/* the collection, or the root's single value */
+	RamaTable  *chunks;			/* where the rows of a vector in chunks are;
+								 * NULL: they are in this table */
+	RamaTable  *logical;		/* of a table of chunks: the vector's */
 	RamaTable  *parent;			/* NULL for the root table */
 	int			nchildren;		/* tables right below */
 	RamaTable **children;
@@ -141,6 +157,7 @@ typedef struct RamaBound
 } RamaBound;
 
 typedef struct RamaScan RamaScan;
+typedef struct RamaElementRow RamaElementRow;
 
 /* At most so many rows are inserted at once. */
 #define RAMA_WRITER_ROWS 256
@@ -178,6 +195,7 @@ typedef struct RamaRow
 	RamaRowAs	as;				/* the caller's, once open; RAMA_AS_SET */
 	const bool *adds;			/* by the columns that are set */
 	struct RamaBufferedRow *buffered;	/* NULL: written through */
+	struct RamaElementRow *element; /* of a vector in chunks: the rest is not set */
 	RamaWriter	writer;
 	TupleTableSlot *slot;		/* the newest version, its buffer pinned */
 } RamaRow;
@@ -187,8 +205,13 @@ extern RamaSchema *rama_schema_parse_checked(const char *text);
 extern RamaPState *rama_layout_build(RamaSchema *schema, const char *relname);
 extern void rama_layout_check(RamaPState *pstate);
 
+/* chunk_view.c */
+extern char *rama_chunk_view_definition(RamaTable *table, const char *name,
+										const char *chunks);
+
 /* guard.c */
 extern Oid	rama_pstate_root_of(Oid relid);
+extern void rama_refuse_by_hand(Oid relid, const char *what);
 
 /* create.c: SPI must be connected for what runs DDL */
 #define RAMA_NATTS_PSTATE 6		/* columns of rama.pstate */
@@ -219,6 +242,7 @@ extern char *rama_schema_format(RamaSchema *schema);
 
 /* refuse.c */
 extern void rama_pstate_check_utility(Node *parsetree);
+extern void rama_refuse_init(void);
 extern void rama_refuse_foreign_key_of(Oid relid);
 extern void rama_refuse_foreign_key_to(Oid relid);
 
@@ -254,9 +278,31 @@ extern RamaScan *rama_scan_begin(RamaTable *table, const Datum *prefix, int npre
 								 const RamaBound *low, const RamaBound *high,
 								 bool backward, Snapshot snapshot);
 extern TupleTableSlot *rama_scan_next(RamaScan *scan);
+extern void rama_scan_turn(RamaScan *scan);
 extern void rama_scan_end(RamaScan *scan);
 extern int64 rama_collection_count(RamaNode *node, const Datum *keys,
 								   Snapshot snapshot, bool *isnull);
+
+/* chunk_read.c: the same for the elements of vectors in chunks */
+typedef struct RamaChunkScan RamaChunkScan;
+
+typedef struct RamaChunkPlace
+{
+	bool		has_tail;		/* has the vector a tail? */
+	int64		number;			/* of the chunk */
+	int64		start;			/* index of its first element */
+} RamaChunkPlace;
+
+extern bool rama_chunk_locate(RamaTable *table, const Datum *prefix, int64 index,
+							  Snapshot snapshot, TupleTableSlot **tail,
+							  RamaChunkPlace *place);
+extern bool rama_chunk_fetch(RamaTable *table, const Datum *keys, Snapshot snapshot,
+							 TupleTableSlot **slot);
+extern RamaChunkScan *rama_chunk_scan_begin(RamaTable *table, const Datum *prefix,
+											const RamaBound *low, const RamaBound *high,
+											bool backward, Snapshot snapshot);
+extern TupleTableSlot *rama_chunk_scan_next(RamaChunkScan *scan);
+extern void rama_chunk_scan_end(RamaChunkScan *scan);
 
 /* version.c */
 extern int64 rama_version_count(RamaPState *pstate, Snapshot snapshot);
@@ -291,6 +337,7 @@ extern void rama_row_delete(RamaRow *row);
 /* conflict.c: REPEATABLE READ and SERIALIZABLE */
 extern void rama_conflict_forget(void);
 pg_noreturn extern void rama_serialization_failure(void);
+extern void rama_conflict_check_hidden(const RamaTable *table, const Datum *keys);
 extern void rama_conflict_check(RamaTable *table, Relation heap, TupleTableSlot *slot,
 								bool relative);
 extern void rama_conflict_check_absent(RamaTable *table, Relation heap, Relation index,
@@ -309,6 +356,7 @@ extern void rama_buffer_fetch(RamaTable *table, uint32 hash);
 extern void rama_buffer_values(RamaRow *row);
 extern void rama_buffer_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 							const Datum *values, const bool *nulls);
+extern void *rama_buffer_enlarge(RamaRow *row, AttrNumber attno, Size size);
 extern void rama_buffer_delete(RamaRow *row);
 extern void rama_buffer_release(RamaRow *row);
 extern void rama_buffer_forget(RamaTable *table, const Datum *keys);
@@ -320,6 +368,7 @@ extern void rama_buffer_flush_all(void);
 
 /* changes.c: net changes of a batch */
 extern void rama_changes_track(Oid relid);
+extern bool rama_changes_tracked(Oid relid);
 extern void rama_changes_note(RamaTable *table, const Datum *keys, const Datum *values,
 							  const bool *nulls);
 extern AttrNumber rama_changes_column(const RamaTable *table, AttrNumber attno);
@@ -350,9 +399,15 @@ extern int64 rama_vector_push(RamaTable *table, const Datum *prefix,
 							  int ncolumns, const AttrNumber *attnos,
 							  const Datum *values, const bool *nulls);
 
+extern int64 rama_vector_append(RamaTable *table, const Datum *prefix, const Datum *values,
+								const bool *nulls, int count);
+extern void rama_vector_splice(RamaTable *table, const Datum *prefix, int64 from,
+							   int64 removed, const Datum *values, const bool *nulls,
+							   int64 count);
 extern int64 rama_count_entry(RamaTable *table, const Datum *keys, int64 delta);
 
 /* remove.c */
+extern int64 rama_range_remove(RamaTable *table, const Datum *prefix, int nprefix);
 extern bool rama_row_remove(RamaTable *table, const Datum *keys);
 extern void rama_vector_remove(RamaTable *table, const Datum *prefix,
 							   const int64 *indexes, int64 count);
@@ -370,6 +425,7 @@ extern bool rama_pstate_concerned(Node *parsetree);
 extern void rama_pstate_altered(Oid classid, Oid objid);
 extern void rama_pstate_trigger_dropped(DropStmt *stmt);
 extern void rama_pstate_granted(GrantStmt *stmt);
+extern void rama_pstate_view_replaced(ViewStmt *stmt);
 extern void rama_pstate_follow(Oid root);
 
 /* conform.c */

@@ -44,6 +44,7 @@ struct RamaScan
 	ScanDirection direction;
 	TupleTableSlot *slot;
 	MemoryContext context;		/* index access methods allocate as they go */
+	RamaChunkScan *chunked;		/* of a vector in chunks; then nothing else is set */
 };
 
 /*
@@ -286,6 +287,8 @@ rama_row_fetch(RamaTable *table, const Datum *keys, Snapshot snapshot,
 	Relation	index;
 	bool		found;
 
+	if (table->chunks)
+		return rama_chunk_fetch(table, keys, snapshot, slot);
 	if (rama_buffer_active(table))
 		return fetch_buffered(table, keys, slot);
 	heap = table_open(table->relid, AccessShareLock);
@@ -328,7 +331,8 @@ range_keys(RamaTable *table, const Datum *prefix, int nprefix,
  * the order of the keys, within bounds on the next key (NULL or not set: no
  * bound).
  *
- * A single value has no keys: its one row or none is returned. Registers the
+ * A single value has no keys: its one row or none is returned. Of a vector in
+ * chunks all keys but the index must be given. Registers the
  * snapshot. The scan lives in the current memory context and belongs to the
  * current resource owner.
  */
@@ -341,6 +345,12 @@ rama_scan_begin(RamaTable *table, const Datum *prefix, int nprefix,
 	ScanKeyData skeys[RAMA_MAX_KEYS + 2];
 
 	Assert(nprefix <= table->nkeys);
+	if (table->chunks)
+	{
+		Assert(nprefix == table->nkeys - 1);
+		scan->chunked = rama_chunk_scan_begin(table, prefix, low, high, backward, snapshot);
+		return scan;
+	}
 	if (rama_buffer_active(table))
 	{
 		rama_buffer_flush(table);
@@ -372,10 +382,13 @@ rama_scan_begin(RamaTable *table, const Datum *prefix, int nprefix,
 TupleTableSlot *
 rama_scan_next(RamaScan *scan)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(scan->context);
+	MemoryContext oldcontext;
 	bool		found;
 
 	CHECK_FOR_INTERRUPTS();
+	if (scan->chunked)
+		return rama_chunk_scan_next(scan->chunked);
+	oldcontext = MemoryContextSwitchTo(scan->context);
 	if (scan->scan)
 		found = index_getnext_slot(scan->scan, scan->direction, scan->slot);
 	else
@@ -385,11 +398,28 @@ rama_scan_next(RamaScan *scan)
 }
 
 /*
+ * rama_scan_turn() -- From here on, go in the other direction. A scan that has come
+ * to its end must not be turned.
+ */
+void
+rama_scan_turn(RamaScan *scan)
+{
+	scan->direction = ScanDirectionIsBackward(scan->direction) ? ForwardScanDirection :
+		BackwardScanDirection;
+}
+
+/*
  * rama_scan_end() -- Release what the scan holds.
  */
 void
 rama_scan_end(RamaScan *scan)
 {
+	if (scan->chunked)
+	{
+		rama_chunk_scan_end(scan->chunked);
+		pfree(scan);
+		return;
+	}
 	ExecDropSingleTupleTableSlot(scan->slot);
 	if (scan->scan)
 	{

@@ -9,6 +9,9 @@
  * Dropping a key index: one by btree depends on its table so that it cannot be
  * dropped; one by pstate does not, for DROP EXTENSION drops it.
  *
+ * DML on the views of vectors: PostgreSQL would refuse it, too (55000), but
+ * recommend triggers and rules.
+ *
  *-------------------------------------------------------------------------
  */
 #include "pg_rama.h"
@@ -16,10 +19,15 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "commands/extension.h"
 #include "nodes/parsenodes.h"
+#include "parser/analyze.h"
+#include "parser/parsetree.h"
 #include "pstate/pstate.h"
 #include "utils/lsyscache.h"
+
+static post_parse_analyze_hook_type prev_post_parse_analyze = NULL;
 
 /*
  * rama_refuse_foreign_key_of() -- Error (0A000):
@@ -129,22 +137,92 @@ check_drop(DropStmt *statement)
 										  NoLock, true));
 }
 
+static void
+check_truncate(TruncateStmt *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->relations)
+	{
+		Oid			relid = RangeVarGetRelid(lfirst_node(RangeVar, lc), NoLock, true);
+
+		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW)
+			rama_refuse_by_hand(relid, "TRUNCATE");
+	}
+}
+
 /*
  * rama_pstate_check_utility() -- Error if a statement may not run: one that
  * makes a foreign key of a PState's table, or one that refers to it (0A000),
- * or, while the database is active, drops the index over its keys (2BP01).
+ * or, while the database is active, drops the index over its keys (2BP01) or
+ * truncates the view on a vector (0A000, 55000).
  */
 void
 rama_pstate_check_utility(Node *parsetree)
 {
 	if (!(IsA(parsetree, CreateStmt) || IsA(parsetree, AlterTableStmt) ||
-		  IsA(parsetree, DropStmt)) ||
+		  IsA(parsetree, DropStmt) || IsA(parsetree, TruncateStmt)) ||
 		!IsTransactionState() || !OidIsValid(get_extension_oid("pg_rama", true)))
 		return;
 	if (IsA(parsetree, AlterTableStmt))
 		check_alter((AlterTableStmt *) parsetree);
 	else if (IsA(parsetree, CreateStmt))
 		check_create((CreateStmt *) parsetree);
+	else if (IsA(parsetree, TruncateStmt))
+		check_truncate((TruncateStmt *) parsetree);
 	else
 		check_drop((DropStmt *) parsetree);
+}
+
+static const char *
+statement_on_view(CmdType command)
+{
+	switch (command)
+	{
+		case CMD_INSERT:
+			return "INSERT into";
+		case CMD_UPDATE:
+			return "UPDATE";
+		case CMD_DELETE:
+			return "DELETE from";
+		default:
+			return NULL;
+	}
+}
+
+/* A query that writes to a view, or one within WITH that does */
+static void
+check_query(Query *query)
+{
+	const char *what = statement_on_view(query->commandType);
+	ListCell   *lc;
+
+	if (what && query->resultRelation > 0)
+	{
+		RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
+
+		if (rte->relkind == RELKIND_VIEW && OidIsValid(get_extension_oid("pg_rama", true)))
+			rama_refuse_by_hand(rte->relid, what);
+	}
+	if (query->hasModifyingCTE)
+		foreach(lc, query->cteList)
+			check_query(castNode(Query, lfirst_node(CommonTableExpr, lc)->ctequery));
+}
+
+static void
+post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
+{
+	if (prev_post_parse_analyze)
+		prev_post_parse_analyze(pstate, query, jstate);
+	check_query(query);
+}
+
+/*
+ * rama_refuse_init() -- Install the hook. Called by _PG_init when preloaded.
+ */
+void
+rama_refuse_init(void)
+{
+	prev_post_parse_analyze = post_parse_analyze_hook;
+	post_parse_analyze_hook = post_parse_analyze;
 }

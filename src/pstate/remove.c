@@ -9,27 +9,33 @@
 
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "pstate/pstate.h"
+#include "pstate/chunk.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "watch/capture.h"
 
 /*
- * Delete the rows of a table that start with these keys, and those in the
- * tables below; returns how many rows of this table there were.
+ * rama_range_remove() -- Delete the rows of a table that start with these keys,
+ * and those in the tables below; returns how many rows, or chunks, of this table
+ * there were.
  *
  * The scan's snapshot is older than the deletions. They become visible when
- * the caller ends the command.
+ * the caller ends the command. Errors: 40001.
  */
-static int64
-remove_range(RamaTable *table, const Datum *prefix, int nprefix)
+int64
+rama_range_remove(RamaTable *table, const Datum *prefix, int nprefix)
 {
-	RamaScan   *scan = rama_scan_begin(table, prefix, nprefix, NULL, NULL, false,
-									   rama_write_snapshot());
 	TupleTableSlot *slot;
 	int64		removed = 0;
+	RamaScan   *scan;
 	RamaWriter	writer;
 
+	if (table->chunks)
+	{
+		rama_chunks_note(table, prefix, nprefix, 0, PG_INT64_MAX, false);
+		table = table->chunks;
+	}
+	scan = rama_scan_begin(table, prefix, nprefix, NULL, NULL, false, rama_write_snapshot());
 	rama_writer_open(&writer, table);
 	while ((slot = rama_scan_next(scan)) != NULL)
 	{
@@ -44,7 +50,7 @@ remove_range(RamaTable *table, const Datum *prefix, int nprefix)
 	rama_scan_end(scan);
 
 	for (int i = 0; i < table->nchildren; i++)
-		remove_range(table->children[i], prefix, nprefix);
+		rama_range_remove(table->children[i], prefix, nprefix);
 	return removed;
 }
 
@@ -69,12 +75,25 @@ remove_row(RamaTable *table, const Datum *keys)
 		for (int i = 0; i < table->nchildren; i++)
 		{
 			if (has_entries(&row, table->children[i]))
-				remove_range(table->children[i], keys, table->nkeys);
+				rama_range_remove(table->children[i], keys, table->nkeys);
 		}
 		rama_row_delete(&row);
 	}
 	rama_row_close(&row);
 	return row.found;
+}
+
+/* The same for an element of a vector in chunks, which is counted. */
+static bool
+remove_element(RamaTable *table, const Datum *keys)
+{
+	int64		index = DatumGetInt64(keys[table->nkeys - 1]);
+	RamaChunkPlace place;
+
+	if (index < 0 || !rama_element_locate(table, keys, index, false, &place))
+		return false;
+	rama_chunks_remove(table, keys, &index, 1);
+	return true;
 }
 
 /*
@@ -91,6 +110,8 @@ rama_row_remove(RamaTable *table, const Datum *keys)
 	int64		index;
 	int64		count;
 
+	if (table->chunks)
+		return remove_element(table, keys);
 	if (!remove_row(table, keys))
 		return false;
 	rama_capture_remove(table, keys);
@@ -114,6 +135,11 @@ rama_vector_remove(RamaTable *table, const Datum *prefix, const int64 *indexes, 
 
 	if (count == 0)
 		return;
+	if (table->chunks)
+	{
+		rama_chunks_remove(table, prefix, indexes, count);
+		return;
+	}
 	if (table->nkeys > 1)
 		memcpy(keys, prefix, sizeof(Datum) * (table->nkeys - 1));
 	for (int64 i = 0; i < count; i++)
@@ -161,7 +187,7 @@ rama_collection_clear(RamaNode *node, const Datum *keys, bool exists)
 	Assert(node->storage == RAMA_IN_TABLE);
 	if (parent == NULL)
 	{
-		int64		removed = remove_range(table, NULL, 0);
+		int64		removed = rama_range_remove(table, NULL, 0);
 
 		CommandCounterIncrement();
 		rama_version_change(table->pstate, -removed);
@@ -175,7 +201,7 @@ rama_collection_clear(RamaNode *node, const Datum *keys, bool exists)
 
 	if (had_entries)
 	{
-		remove_range(table, keys, parent->nkeys);
+		rama_range_remove(table, keys, parent->nkeys);
 		CommandCounterIncrement();
 	}
 	if (found || exists)

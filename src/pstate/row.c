@@ -15,10 +15,11 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "pstate/buffer.h"
-#include "watch/capture.h"
+#include "pstate/chunk.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "watch/capture.h"
 
 /*
  * Where this transaction read rows to be written, or wrote them, last:
@@ -180,6 +181,11 @@ rama_row_open(RamaRow *row, RamaTable *table, const Datum *keys, bool relative)
 	row->keys = keys;
 	row->as = RAMA_AS_SET;
 	row->adds = NULL;
+	if (table->chunks)
+	{
+		rama_element_open(row, table, keys, relative);
+		return;
+	}
 	row->buffered = rama_buffer_row(table, keys, false);
 	if (row->buffered)
 	{
@@ -219,6 +225,11 @@ rama_row_open_new(RamaRow *row, RamaTable *table, const Datum *keys)
 void
 rama_row_close(RamaRow *row)
 {
+	if (row->table->chunks)
+	{
+		rama_element_close(row);
+		return;
+	}
 	if (row->buffered)
 	{
 		rama_buffer_release(row);
@@ -266,7 +277,7 @@ rama_row_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 
 	rama_changes_note(table, row->keys, row->found ? row->values : NULL, row->nulls);
 	rama_capture_row(row, ncolumns, attnos, new_values, new_nulls);
-	if (!row->buffered || constrained)
+	if ((!row->buffered && !table->chunks) || constrained)
 	{
 		values = palloc(sizeof(Datum) * table->ncolumns);
 		nulls = palloc(sizeof(bool) * table->ncolumns);
@@ -274,7 +285,9 @@ rama_row_set(RamaRow *row, int ncolumns, const AttrNumber *attnos,
 		if (constrained)
 			rama_row_check(table, values, nulls);
 	}
-	if (row->buffered)
+	if (table->chunks)
+		rama_element_set(row, ncolumns, new_values, new_nulls);
+	else if (row->buffered)
 		rama_buffer_set(row, ncolumns, attnos, new_values, new_nulls);
 	else
 	{

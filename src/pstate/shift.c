@@ -13,7 +13,7 @@
 
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "pstate/pstate.h"
+#include "pstate/chunk.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -56,6 +56,8 @@ move_row(RamaWriter *writer, TupleTableSlot *slot, int column, Shift *shift)
 	pfree(values);
 }
 
+static void shift_chunks(RamaTable *table, const Datum *prefix, int nprefix, Shift *shift);
+
 static void
 shift_rows(RamaTable *table, const Datum *prefix, int nprefix, Shift *shift)
 {
@@ -73,7 +75,29 @@ shift_rows(RamaTable *table, const Datum *prefix, int nprefix, Shift *shift)
 	rama_scan_end(scan);
 
 	for (int i = 0; i < table->nchildren; i++)
-		shift_rows(table->children[i], prefix, nprefix, shift);
+	{
+		RamaTable  *child = table->children[i];
+
+		if (child->chunks)
+			shift_chunks(child, prefix, nprefix, shift);
+		else
+			shift_rows(child, prefix, nprefix, shift);
+	}
+}
+
+/* Vectors in chunks, which belong to elements that move */
+static void
+shift_chunks(RamaTable *table, const Datum *prefix, int nprefix, Shift *shift)
+{
+	bool		tracked = rama_changes_tracked(table->relid);
+
+	if (tracked)
+		rama_chunks_note(table, prefix, nprefix, 0, PG_INT64_MAX, false);
+	shift_rows(table->chunks, prefix, nprefix, shift);
+	if (!tracked)
+		return;
+	CommandCounterIncrement();
+	rama_chunks_note(table, prefix, nprefix, 0, PG_INT64_MAX, true);
 }
 
 /*

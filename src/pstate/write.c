@@ -233,10 +233,13 @@ rama_vector_push(RamaTable *table, const Datum *prefix,
 				 int ncolumns, const AttrNumber *attnos,
 				 const Datum *values, const bool *nulls)
 {
-	int64		index = rama_count_entry(table, prefix, 1);
 	Datum		keys[RAMA_MAX_KEYS];
+	int64		index;
 	RamaRow		row;
 
+	if (table->chunks)
+		return rama_vector_append(table, prefix, values, nulls, 1);
+	index = rama_count_entry(table, prefix, 1);
 	if (table->nkeys > 1)
 		memcpy(keys, prefix, sizeof(Datum) * (table->nkeys - 1));
 	keys[table->nkeys - 1] = Int64GetDatum(index);

@@ -78,7 +78,10 @@ check_pstate(Oid relid)
 		RamaTable  *table = pstate->tables[i];
 
 		if (!OidIsValid(table->relid))
-			refuse_incomplete(relid, psprintf("table \"%s\"", table->name));
+			refuse_incomplete(relid, psprintf("%s \"%s\"", table->chunks ? "view" : "table",
+											  table->name));
+		if (table->chunks)
+			continue;
 		if (table->nkeys > 0 && !OidIsValid(rama_key_index(table)))
 			refuse_incomplete(table->relid, "index over its keys");
 		check_guard(table->relid);

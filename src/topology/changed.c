@@ -95,9 +95,12 @@ add_tables(List *list, RamaPState *pstate)
 {
 	for (int i = 0; i < pstate->ntables; i++)
 	{
-		char	   *name = changed_name(get_rel_name(pstate->tables[i]->relid));
+		char	   *name;
 		Changed    *changed;
 
+		if (pstate->tables[i]->logical)
+			continue;
+		name = changed_name(get_rel_name(pstate->tables[i]->relid));
 		if (find_name(list, name))
 			continue;
 		changed = palloc0_object(Changed);

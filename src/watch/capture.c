@@ -582,7 +582,7 @@ rama_capture_row(const RamaRow *row, int ncolumns, const AttrNumber *attnos,
 {
 	RamaCaptureLog *log;
 
-	if (row->as == RAMA_AS_COUNT || is_counts_only(row->table, ncolumns, attnos))
+	if (row->as == RAMA_AS_COUNT || row->table->logical || is_counts_only(row->table, ncolumns, attnos))
 		return;
 	log = open_log(row->table);
 	if (log == NULL)

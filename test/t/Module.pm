@@ -47,7 +47,9 @@ sub create_module
 BEGIN;
 SELECT rama.create_pstate('tally', 'map(kind: text, count: bigint)');
 SELECT rama.create_pstate('ids', 'map(writer: int, map(id: bigint, struct(kind: text)) subindex)');
-SELECT rama.create_topology('tally_kinds', 'microbatch', 'events', writes => '{tally,ids}', sql => $$
+SELECT rama.create_pstate('heard', 'map(writer: int, vector(id: bigint) subindex)');
+SELECT rama.create_topology('tally_kinds', 'microbatch', 'events', writes => '{tally,ids,heard}', sql => $$
+	SELECT rama.push('heard', writer, id) FROM batch;
 	SELECT rama.add('tally', kind, count(*)) FROM batch GROUP BY kind ORDER BY kind;
 	SELECT rama.put('ids', writer, id, 'kind', kind) FROM batch ORDER BY _offset $$);
 
@@ -83,6 +85,13 @@ SELECT 'tally' AS what, count(*) FROM kinds FULL JOIN tally USING (kind)
 UNION ALL
 SELECT 'ids', count(*) FROM events e FULL JOIN ids_id i USING (writer, id)
 	WHERE e.kind IS DISTINCT FROM i.kind OR i.id IS NULL OR e.id IS NULL
+UNION ALL
+SELECT 'heard', count(*) FROM events e FULL JOIN heard_id h USING (writer, id)
+	WHERE e.id IS NULL OR h.id IS NULL
+UNION ALL
+SELECT 'length of heard', count(*) FROM (SELECT writer, count(*) AS n, max(index) + 1 AS last FROM heard_id GROUP BY writer) e
+		FULL JOIN heard h USING (writer)
+	WHERE (e.n, e.last) IS DISTINCT FROM (h.id_count, h.id_count)
 UNION ALL
 SELECT 'number of ids', count(*) FROM counted c FULL JOIN ids i USING (writer)
 	WHERE c.n IS DISTINCT FROM i.id_count
