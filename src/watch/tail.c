@@ -63,6 +63,7 @@ typedef struct Tail
 	RamaChange *change;			/* the one that is applied */
 	const RamaOp *op;
 	List	   *lines;			/* TailLine */
+	int			group;
 } Tail;
 
 /* A row on its way to become a line. */
@@ -71,6 +72,7 @@ typedef struct TailLine
 	TailWatch  *watch;
 	RamaWatchRow *row;			/* text: of the version */
 	const char *text;			/* or NULL: the row */
+	int			group;			/* of which lines are in order of versions */
 	int			order;
 } TailLine;
 
@@ -141,6 +143,7 @@ add_line(Tail *tail, TailWatch *watch, RamaWatchRow *row)
 	line->watch = watch;
 	line->row = row;
 	line->text = NULL;
+	line->group = tail->group;
 	line->order = list_length(tail->lines);
 	tail->lines = lappend(tail->lines, line);
 }
@@ -273,6 +276,7 @@ bind_pstate(Tail *tail, TailPState *pstate)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("PState %s has been dropped", pstate->name)));
 	tail->bound = rama_pstate_get(pstate->relid);
+	tail->group++;
 	rama_pstate_check_read(tail->bound);
 }
 
@@ -472,6 +476,8 @@ compare_lines(const ListCell *a, const ListCell *b)
 	const TailLine *x = lfirst(a);
 	const TailLine *y = lfirst(b);
 
+	if (x->group != y->group)
+		return x->group - y->group;
 	if (x->row->version != y->row->version)
 		return x->row->version < y->row->version ? -1 : 1;
 	return x->order - y->order;
@@ -494,6 +500,7 @@ end_round(Tail *tail)
 		rama_copyout_end_line(&tail->out);
 	}
 	tail->lines = NIL;
+	tail->group = 0;
 	MemoryContextSwitchTo(tail->out.context);
 	MemoryContextReset(tail->round);
 	rama_copyout_commit(&tail->out);
