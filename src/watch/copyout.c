@@ -25,6 +25,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
+#include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 /*
@@ -164,6 +165,8 @@ rama_copyout_wait(void)
 	WaitEvent	events[3];
 	int			n;
 
+	/* What was looked up last may have left a snapshot of the catalogs. */
+	InvalidateCatalogSnapshotConditionally();
 	if (!WaitEventSetCanReportClosed())
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);

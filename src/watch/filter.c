@@ -178,7 +178,8 @@ moves_elements(const RamaWatchPath *watch, const RamaOp *op, int common)
 		return common == op->nkeys && common < watch->nkeys;
 	return (op->kind == RAMA_OP_INSERT || op->kind == RAMA_OP_REMOVE) &&
 		level >= 0 && level < watch->nkeys && common >= level &&
-		watch->kinds[level] == RAMA_VECTOR;
+		(watch->kinds[level] == RAMA_VECTOR ||
+		 (watch->kinds[level] == RAMA_SCALAR && op->keys[level].json.type == jbvNumeric));
 }
 
 /* An operation above a watched value: at, or above, the keys. */

@@ -9,7 +9,7 @@ use Time::HiRes qw(time usleep);
 use lib "$ENV{RAMA_SRC}/test/t";
 use Rama;
 
-my $node = rama_node('tail');
+my $node = rama_node('tail', conf => "pg_rama.change_ring_mb = 1\n");
 $node->safe_psql('postgres', q{
 SELECT rama.create_pstate('doc', 'map(text, struct(n: bigint, tags: set(text), words: vector(text), m: map(text, bigint)))');
 SELECT rama.create_pstate('chat', 'map(room: text, map(nr: bigint, struct(author: text, tokens: vector(token: text) subindex)) subindex)');
@@ -248,6 +248,23 @@ foreach my $kind (sort keys %told)
 	$out =~ s/\Q$paths{$kind}\E/P/g;
 	is($out, $told{$kind}, "what is told: $paths{$kind}");
 }
+
+# Who falls behind by more than the ring holds gets the value, and goes on.
+$tail = start_tail("rama.tail('scores', '[\"slow\"]')");
+says($tail, qr/reset/);
+my $slow = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query ~ 'slow' AND query ~ '^CALL rama.tail' AND pid <> pg_backend_pid()});
+kill 'STOP', $slow;
+$node->safe_psql('postgres', q{SELECT rama.create_pstate('noise', 'map(bigint, text)');
+DO $$BEGIN FOR i IN 1..2500 LOOP PERFORM rama.put('noise', i, repeat('x', 1000)); COMMIT; END LOOP; END$$;
+SELECT rama.put('scores', 'slow', 1);
+SELECT rama.put('scores', 'slow', 2);
+DO $$BEGIN FOR i IN 1..2500 LOOP PERFORM rama.put('noise', i, repeat('y', 1000)); COMMIT; END LOOP; END$$});
+kill 'CONT', $slow;
+says($tail, qr/^\d+ reset \["slow"\] 2$/m, 'a ring that has gone round gives the value');
+$node->safe_psql('postgres', q{SELECT rama.put('scores', 'slow', 3)});
+says($tail, qr/^\d+ set \["slow"\] 3$/m, 'and the changes from there');
+$tail->{run}->signal('INT');
+$tail->{run}->finish;
 
 # A shutdown waits for none of them.
 my $begun = time;
