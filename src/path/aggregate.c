@@ -1,57 +1,105 @@
 /*-------------------------------------------------------------------------
  *
  * aggregate.c
- *	  The table of aggregators: Rama's names, the types that they are for, and
- *	  how they combine.
+ *	  The table of aggregators: Rama's names, what they are for, and how a
+ *	  call of one is bound to a place.
  *
  *-------------------------------------------------------------------------
  */
 #include "path/aggregate.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
-#include "common/int.h"
-#include "parser/scansup.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/float.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/typcache.h"
-
-static bool bind_sum(RamaAggregate *aggregate);
-static bool bind_count(RamaAggregate *aggregate);
-static bool bind_min(RamaAggregate *aggregate);
-static bool bind_max(RamaAggregate *aggregate);
-static bool bind_and(RamaAggregate *aggregate);
-static bool bind_or(RamaAggregate *aggregate);
-static bool bind_first(RamaAggregate *aggregate);
-static bool bind_last(RamaAggregate *aggregate);
 
 static const RamaAggregator aggregators[] = {
-	{"sum", bind_sum, "a number, an interval or an amount of money", false},
-	{"count", bind_count, "a number", true},
-	{"min", bind_min, "a type with a btree order", false},
-	{"max", bind_max, "a type with a btree order", false},
-	{"and", bind_and, "a boolean", false},
-	{"or", bind_or, "a boolean", false},
-	{"first", bind_first, "any type", false},
-	{"last", bind_last, "any type", false},
+	{
+		.names = {"sum"}, .nvalues = 1, .plain = NUMERICOID, .bind = rama_bind_sum,
+		.places = "a number, an interval or an amount of money"
+	},
+	{
+		.names = {"count"}, .nvalues = 1, .counts = true, .plain = NUMERICOID,
+		.bind = rama_bind_count, .places = "a number"
+	},
+	{
+		.names = {"min"}, .nvalues = 1, .plain = JSONBOID, .bind = rama_bind_min,
+		.places = "a type with a btree order"
+	},
+	{
+		.names = {"max"}, .nvalues = 1, .plain = JSONBOID, .bind = rama_bind_max,
+		.places = "a type with a btree order"
+	},
+	{
+		.names = {"and"}, .nvalues = 1, .plain = BOOLOID, .bind = rama_bind_and,
+		.places = "a boolean"
+	},
+	{
+		.names = {"or"}, .nvalues = 1, .plain = BOOLOID, .bind = rama_bind_or,
+		.places = "a boolean"
+	},
+	{
+		.names = {"first"}, .nvalues = 1, .plain = JSONBOID, .bind = rama_bind_first,
+		.fits = rama_fits_first, .apply = rama_apply_first, .places = "any value"
+	},
+	{
+		.names = {"last"}, .nvalues = 1, .plain = JSONBOID, .bind = rama_bind_last,
+		.fits = rama_fits_last, .apply = rama_apply_last, .places = "any value"
+	},
+	{
+		.names = {"set"}, .nvalues = 1,
+		.fits = rama_fits_set, .apply = rama_apply_set, .places = "a set"
+	},
+	{
+		.names = {"set-remove", "setRemove"}, .nvalues = 1, .removes = true,
+		.fits = rama_fits_set_remove, .apply = rama_apply_set_remove, .places = "a set"
+	},
+	{
+		.names = {"multi-set", "multiSet"}, .nvalues = 1,
+		.fits = rama_fits_multi_set, .apply = rama_apply_multi_set,
+		.places = "a map whose values are numbers, such as map(value: text, n: bigint)"
+	},
+	{
+		.names = {"map"}, .nvalues = 2,
+		.fits = rama_fits_map, .apply = rama_apply_map, .places = "a map"
+	},
+	{
+		.names = {"list", "vec"}, .nvalues = 1,
+		.fits = rama_fits_list, .apply = rama_apply_list, .places = "a vector"
+	},
+	{
+		.names = {"merge"}, .nvalues = 1,
+		.fits = rama_fits_merge, .apply = rama_apply_merge, .places = "a map or a struct"
+	},
+	{
+		.names = {"avg"}, .nvalues = 1,
+		.fits = rama_fits_average, .apply = rama_apply_average,
+		.places = "a struct of numbers: struct(sum: ..., count: ..., avg: ...), where avg may be left out"
+	},
+	{
+		.names = {"NONE", "voided", "void"}, .nvalues = 0, .removes = true,
+		.fits = rama_fits_none, .apply = rama_apply_none, .places = "any place but the whole of a PState"
+	},
+	{
+		.names = {"top-monotonic", "topMonotonic"}, .nvalues = 1, .takes = RAMA_TOP_OPTIONS,
+		.fits = rama_fits_top, .apply = rama_apply_top,
+		.places = "a vector of items, or struct(top: vector(item), rest: map(id: ..., item))"
+	},
+	{
+		.names = {"limit", "limitAgg"}, .nvalues = 1, .takes = RAMA_LIMIT_OPTIONS,
+		.fits = rama_fits_limit, .apply = rama_apply_limit, .places = "a vector"
+	},
 };
 
-/* Rama's other aggregators: known, and not supported yet. */
-static const char *const later[] = {
-	"set", "set-remove", "setRemove", "multi-set", "multiSet", "map", "list", "vec",
-	"merge", "avg", "NONE", "top-monotonic", "topMonotonic", "limit", "accumulator",
-	"combiner"
+static const RamaAggregator sql_aggregator = {
+	.names = {"SQL"}, .nvalues = -1, .fits = rama_fits_sql, .apply = rama_apply_sql,
+	.places = "a value of the type of the aggregate's state, or struct(state: ..., value: ...)"
 };
 
 static bool
-is_later(const char *name)
+is_name(const RamaAggregator *aggregator, const char *name)
 {
-	for (int i = 0; i < (int) lengthof(later); i++)
-		if (strcmp(later[i], name) == 0)
+	for (int i = 0; i < (int) lengthof(aggregator->names); i++)
+		if (aggregator->names[i] && strcmp(aggregator->names[i], name) == 0)
 			return true;
 	return false;
 }
@@ -71,115 +119,172 @@ bare_name(const char *name)
 static const RamaAggregator *
 find_aggregator(const char *name)
 {
+	char	   *bare = bare_name(name);
+
+	for (int i = 0; i < (int) lengthof(aggregators); i++)
+		if (is_name(&aggregators[i], name) || is_name(&aggregators[i], bare))
+			return &aggregators[i];
+	return NULL;
+}
+
+static void
+unknown_aggregator(const char *name)
+{
 	RamaNear	near = {.count = 0};
 	char	   *bare = bare_name(name);
 	char	   *names;
 
 	for (int i = 0; i < (int) lengthof(aggregators); i++)
-		if (strcmp(aggregators[i].name, name) == 0)
-			return &aggregators[i];
-	if (is_later(name))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("aggregator \"%s\" is not supported in this version", name),
-				 errhint("Supported are sum, count, min, max, and, or, first and last.")));
-	for (int i = 0; i < (int) lengthof(aggregators); i++)
-		rama_near_consider(&near, aggregators[i].name, bare);
-	for (int i = 0; i < (int) lengthof(later); i++)
-		rama_near_consider(&near, later[i], bare);
+		for (int j = 0; j < (int) lengthof(aggregators[i].names); j++)
+			if (aggregators[i].names[j])
+				rama_near_consider(&near, aggregators[i].names[j], bare);
 	names = rama_near_names(&near);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("unknown aggregator \"%s\"", name),
 			 names ? errhint("Perhaps you meant %s.", names) :
-			 errhint("Supported are sum, count, min, max, and, or, first and last.")));
-	return NULL;
+			 errhint("There are sum, count, min, max, and, or, first, last, set, set-remove, multi-set, map, list, merge, avg, NONE, top-monotonic, limit, and aggregates of SQL that have a combine function.")));
+}
+
+/* Names of Rama's are written as they are. */
+static bool
+is_other_case(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(aggregators); i++)
+		for (int j = 0; j < (int) lengthof(aggregators[i].names); j++)
+			if (aggregators[i].names[j] &&
+				pg_strcasecmp(aggregators[i].names[j], name) == 0)
+				return true;
+	return false;
+}
+
+/*
+ * rama_aggregator_call() -- The aggregator of that name, without options.
+ *
+ * Errors: 42704 unknown, with near matches; 42809 an aggregate of SQL without
+ * a combine function.
+ */
+const RamaAggregatorCall *
+rama_aggregator_call(const char *name)
+{
+	RamaAggregatorCall *call = palloc0_object(RamaAggregatorCall);
+
+	call->name = pstrdup(name);
+	call->aggregator = find_aggregator(name);
+	if (call->aggregator)
+	{
+		call->nvalues = call->aggregator->nvalues;
+		return call;
+	}
+	if (!is_other_case(name))
+		call->functions = rama_sql_aggregates(name, &call->nvalues);
+	if (call->functions == NIL)
+		unknown_aggregator(name);
+	call->aggregator = &sql_aggregator;
+	return call;
 }
 
 static void
-malformed(const char *text)
+init_aggregate(RamaAggregate *aggregate, const RamaAggregatorCall *call,
+			   const RamaNode *node, int ntypes, const Oid *types)
+{
+	memset(aggregate, 0, sizeof(RamaAggregate));
+	aggregate->call = call;
+	aggregate->node = node;
+	aggregate->ntypes = ntypes;
+	aggregate->types = types;
+}
+
+static bool
+combines_as(RamaAggregate *aggregate, const RamaType *type)
+{
+	aggregate->place = *type;
+	aggregate->base = getBaseType(type->oid);
+	aggregate->argument = *type;
+	aggregate->combines = aggregate->call->aggregator->bind(aggregate);
+	return aggregate->combines;
+}
+
+/* Is it for its place? */
+static bool
+bind_place(RamaAggregate *aggregate)
+{
+	const RamaAggregator *aggregator = aggregate->call->aggregator;
+	const RamaNode *node = aggregate->node;
+	bool		plain = node == NULL || (node->kind == RAMA_SCALAR && node->type.oid == JSONBOID);
+
+	if (aggregator->bind && node && node->kind == RAMA_SCALAR &&
+		combines_as(aggregate, &node->type))
+		return true;
+	if (aggregator->bind && plain)
+	{
+		RamaType	type;
+
+		rama_type_init(&type, aggregator->plain, -1);
+		if (combines_as(aggregate, &type))
+			return true;
+	}
+	return aggregator->fits && aggregator->fits(aggregate);
+}
+
+/* rama_aggregator_fits() -- Is it for such places? */
+bool
+rama_aggregator_fits(const RamaAggregatorCall *call, const RamaNode *node)
+{
+	RamaAggregate aggregate;
+
+	init_aggregate(&aggregate, call, node, 0, NULL);
+	return bind_place(&aggregate);
+}
+
+static void
+not_for_place(const RamaAggregatorCall *call, const RamaNode *node, const char *name)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("malformed list of aggregators \"%s\"", text),
-			 errhint("Give one, such as 'sum', or one for each value column, such as 'sum, max'.")));
-}
-
-/* The next name, without options; *p is moved behind it and the comma. */
-static const RamaAggregator *
-parse_one(const char **p, const char *text)
-{
-	const RamaAggregator *aggregator;
-	const char *start;
-	int			len;
-
-	while (scanner_isspace(**p))
-		(*p)++;
-	start = *p;
-	len = strcspn(start, ", \t\n\r\f()");
-	if (len == 0)
-		malformed(text);
-	*p += len;
-	aggregator = find_aggregator(pnstrdup(start, len));
-	while (scanner_isspace(**p))
-		(*p)++;
-	if (**p == '(')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("aggregator \"%s\" takes no options", aggregator->name)));
-	if (**p != '\0' && **p != ',')
-		malformed(text);
-	return aggregator;
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 node == NULL ?
+			 errmsg("aggregator \"%s\" cannot be merged into plain data", call->name) :
+			 node->kind != RAMA_SCALAR ?
+			 errmsg("aggregator \"%s\" cannot be merged into \"%s\", which is %s", call->name,
+					name, rama_shape_name(rama_shape_of_node(node))) :
+			 errmsg("aggregator \"%s\" cannot be merged into \"%s\" of type %s", call->name,
+					name, format_type_with_typemod(node->type.oid, node->type.typmod)),
+			 errdetail("It needs %s.", call->aggregator->places),
+			 call->functions == NIL ? 0 :
+			 errhint("The type of the state is %s.", rama_sql_states(call))));
 }
 
 /*
- * rama_aggregators_parse() -- The aggregators (const RamaAggregator *) that a
- * comma list names, at least one.
+ * rama_aggregate_bind() -- An aggregator for a place: a value of node, or
+ * plain data; name is the place's for messages. types are those of the values,
+ * as far as they are known (InvalidOid: not). In the current memory context.
  *
- * Errors: 42704 unknown, with near matches; 0A000 one of Rama's that is not
- * supported yet; 22023 malformed.
- */
-List *
-rama_aggregators_parse(const char *text)
-{
-	List	   *result = NIL;
-	const char *p = text;
-
-	for (;;)
-	{
-		result = lappend(result, unconstify(RamaAggregator *, parse_one(&p, text)));
-		if (*p == '\0')
-			return result;
-		p++;
-	}
-}
-
-/*
- * rama_aggregate_bind() -- An aggregator for values that come with a type, at
- * places of a type; name is the place's for messages. In the current memory
- * context.
- *
- * Error (42804) if the aggregator is not for such places, or there is no
- * assignment cast.
+ * Errors: 42804 the aggregator is not for such places, 22023 options are
+ * missing, 42703 they name a field that is not there.
  */
 RamaAggregate *
-rama_aggregate_bind(const RamaAggregator *aggregator, const RamaType *place,
-					const char *name, Oid from, int32 typmod)
+rama_aggregate_bind(const RamaAggregatorCall *call, const RamaNode *node, const char *name,
+					int ntypes, const Oid *types)
 {
-	RamaAggregate *aggregate = palloc0_object(RamaAggregate);
+	RamaAggregate *aggregate = palloc_object(RamaAggregate);
 
-	aggregate->aggregator = aggregator;
-	aggregate->place = *place;
-	aggregate->base = getBaseType(place->oid);
-	aggregate->argument = *place;
-	if (!aggregator->bind(aggregate))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("aggregator \"%s\" cannot be merged into \"%s\" of type %s",
-						aggregator->name, name,
-						format_type_with_typemod(place->oid, place->typmod)),
-				 errdetail("It needs %s.", aggregator->places)));
-	if (aggregator->counts)
+	rama_aggregator_check(call);
+	init_aggregate(aggregate, call, node, ntypes, types);
+	if (!bind_place(aggregate))
+		not_for_place(call, node, name);
+	return aggregate;
+}
+
+/*
+ * rama_aggregate_assign() -- Values of one that combines come with a type.
+ * Error (42804) if there is no assignment cast.
+ */
+void
+rama_aggregate_assign(RamaAggregate *aggregate, const char *name, Oid from, int32 typmod)
+{
+	const RamaType *place = &aggregate->place;
+
+	if (aggregate->call->aggregator->counts)
 		from = INT8OID;
 	if (!rama_assign_init(&aggregate->assign, from, typmod, &aggregate->argument))
 		ereport(ERROR,
@@ -188,12 +293,22 @@ rama_aggregate_bind(const RamaAggregator *aggregator, const RamaType *place,
 						name, format_type_with_typemod(place->oid, place->typmod),
 						format_type_be(from)),
 				 errhint("Cast the column of the query.")));
-	return aggregate;
+}
+
+static bool
+combine(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
+{
+	if (!aggregate->combine(aggregate, state, isnull, value))
+		return false;
+	if (aggregate->store)
+		*state = rama_assign(&aggregate->to_place, *state, isnull);
+	return true;
 }
 
 /*
- * rama_aggregate_value() -- Combine a value, as it comes, with the state of a
- * place; false: the state stays as it is. In the current memory context.
+ * rama_aggregate_value() -- Combine a value, as it comes (see
+ * rama_aggregate_assign()), with the state of a place; false: the state stays
+ * as it is. In the current memory context.
  *
  * Errors: 22003, those of casts and of constraints of domains.
  */
@@ -201,267 +316,95 @@ bool
 rama_aggregate_value(RamaAggregate *aggregate, Datum *state, bool *isnull,
 					 Datum value, bool value_isnull)
 {
-	if (aggregate->aggregator->counts)
+	if (aggregate->call->aggregator->counts)
 		value = Int64GetDatum(value_isnull ? 0 : 1);
 	else if (value_isnull)
 		return false;
 	value = rama_assign(&aggregate->assign, value, &value_isnull);
-	if (value_isnull || !aggregate->combine(aggregate, state, isnull, value))
-		return false;
-	if (aggregate->store)
-		*state = rama_assign(&aggregate->to_place, *state, isnull);
-	return true;
+	return !value_isnull && combine(aggregate, state, isnull, value);
 }
 
-/* Sums */
-
-static void
-out_of_range(Oid type)
+/* rama_aggregate_input() -- The same for a value that a caller gave. */
+bool
+rama_aggregate_input(RamaAggregate *aggregate, Datum *state, bool *isnull,
+					 const RamaInput *input)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("%s out of range", format_type_be(type))));
-}
+	bool		isabsent = input->form == RAMA_INPUT_NULL ||
+		(input->form == RAMA_INPUT_JSON && input->json.type == jbvNull);
+	RamaInput	one = {.form = RAMA_INPUT_SQL, .type = INT8OID};
+	Datum		value;
 
-static int64
-integer_of(const RamaAggregate *aggregate, Datum datum)
-{
-	switch (aggregate->base)
+	if (aggregate->call->aggregator->counts)
 	{
-		case INT2OID:
-			return DatumGetInt16(datum);
-		case INT4OID:
-			return DatumGetInt32(datum);
-		default:
-			return DatumGetInt64(datum);
+		one.datum = Int64GetDatum(isabsent ? 0 : 1);
+		input = &one;
 	}
-}
-
-static bool
-add_integers(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
-{
-	int64		sum = DatumGetInt64(value);
-
-	if (!*isnull && pg_add_s64_overflow(integer_of(aggregate, *state), sum, &sum))
-		out_of_range(aggregate->base);
-	if (sum < aggregate->low || sum > aggregate->high)
-		out_of_range(aggregate->base);
-	switch (aggregate->base)
-	{
-		case INT2OID:
-			*state = Int16GetDatum((int16) sum);
-			break;
-		case INT4OID:
-			*state = Int32GetDatum((int32) sum);
-			break;
-		default:
-			*state = Int64GetDatum(sum);
-			break;
-	}
-	*isnull = false;
-	return true;
-}
-
-static bool
-add_floats(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
-{
-	bool		isfloat4 = aggregate->base == FLOAT4OID;
-	float8		sum = DatumGetFloat8(value);
-
-	if (!*isnull)
-		sum = float8_pl(isfloat4 ? (float8) DatumGetFloat4(*state) : DatumGetFloat8(*state),
-						sum);
-	if (isfloat4 && isinf((float4) sum) && !isinf(sum))
-		float_overflow_error();
-	*state = isfloat4 ? Float4GetDatum((float4) sum) : Float8GetDatum(sum);
-	*isnull = false;
-	return true;
-}
-
-/* By the function that is behind the type's operator +. */
-static bool
-add_by_function(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
-{
-	*state = *isnull ? value : FunctionCall2(&aggregate->function, *state, value);
-	*isnull = false;
-	return true;
-}
-
-static bool
-sum_by(RamaAggregate *aggregate, Oid argument, RamaCombine combine, Oid function)
-{
-	rama_type_init(&aggregate->argument, argument, -1);
-	aggregate->combine = combine;
-	if (OidIsValid(function))
-		fmgr_info(function, &aggregate->function);
-	/* Sums are of the base type: scale and constraints are the place's. */
-	aggregate->store = aggregate->place.oid != aggregate->base ||
-		aggregate->place.typmod != -1;
-	return !aggregate->store ||
-		rama_assign_init(&aggregate->to_place, aggregate->base, -1, &aggregate->place);
-}
-
-static bool
-bind_sum(RamaAggregate *aggregate)
-{
-	aggregate->low = PG_INT64_MIN;
-	aggregate->high = PG_INT64_MAX;
-	switch (aggregate->base)
-	{
-		case INT2OID:
-			aggregate->low = PG_INT16_MIN;
-			aggregate->high = PG_INT16_MAX;
-			return sum_by(aggregate, INT8OID, add_integers, InvalidOid);
-		case INT4OID:
-			aggregate->low = PG_INT32_MIN;
-			aggregate->high = PG_INT32_MAX;
-			return sum_by(aggregate, INT8OID, add_integers, InvalidOid);
-		case INT8OID:
-			return sum_by(aggregate, INT8OID, add_integers, InvalidOid);
-		case FLOAT4OID:
-		case FLOAT8OID:
-			return sum_by(aggregate, FLOAT8OID, add_floats, InvalidOid);
-		case NUMERICOID:
-			return sum_by(aggregate, NUMERICOID, add_by_function, F_NUMERIC_ADD);
-		case INTERVALOID:
-			return sum_by(aggregate, INTERVALOID, add_by_function, F_INTERVAL_PL);
-		case MONEYOID:
-			return sum_by(aggregate, MONEYOID, add_by_function, F_CASH_PL);
-		default:
-			return false;
-	}
-}
-
-/* Rows, or values that are not null, are summed up as ones. */
-static bool
-bind_count(RamaAggregate *aggregate)
-{
-	return bind_sum(aggregate) && aggregate->base != INTERVALOID &&
-		aggregate->base != MONEYOID;
-}
-
-/* min and max, by the btree order of the type and the place's collation */
-
-static int
-compare(RamaAggregate *aggregate, Datum a, Datum b)
-{
-	return DatumGetInt32(FunctionCall2Coll(&aggregate->function, aggregate->place.collation,
-										   a, b));
-}
-
-static bool
-keep_least(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
-{
-	if (!*isnull && compare(aggregate, value, *state) >= 0)
+	else if (isabsent)
 		return false;
-	*state = value;
-	*isnull = false;
-	return true;
+	value = rama_input_to_type(input, &aggregate->argument, &isabsent);
+	return !isabsent && combine(aggregate, state, isnull, value);
 }
 
-static bool
-keep_greatest(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
+/* A value for the state at a target. */
+typedef struct Combination
 {
-	if (!*isnull && compare(aggregate, value, *state) <= 0)
-		return false;
-	*state = value;
-	*isnull = false;
-	return true;
+	RamaAggregate *aggregate;
+	const RamaInput *input;
+} Combination;
+
+static bool
+combine_at_target(void *arg, int i, Datum *state, bool *isnull)
+{
+	Combination *combination = arg;
+
+	return rama_aggregate_input(combination->aggregate, state, isnull, combination->input);
 }
 
-static bool
-bind_comparison(RamaAggregate *aggregate, RamaCombine combine)
+/*
+ * rama_aggregate_apply() -- Combine values that a caller gave with what is at
+ * a target, which is of the aggregate's node.
+ *
+ * Errors: those of conversions (22P02), of the aggregator and of writing.
+ */
+void
+rama_aggregate_apply(RamaAggregate *aggregate, const RamaTarget *target,
+					 const RamaInput *values)
 {
-	TypeCacheEntry *entry = lookup_type_cache(aggregate->place.oid, TYPECACHE_CMP_PROC);
+	Combination combination = {aggregate, values};
 
-	if (!OidIsValid(entry->cmp_proc))
-		return false;
-	fmgr_info(entry->cmp_proc, &aggregate->function);
-	aggregate->combine = combine;
-	return true;
+	if (aggregate->combines)
+		rama_target_update(target, 1, NULL, &aggregate->place, combine_at_target, &combination);
+	else
+		aggregate->call->aggregator->apply(aggregate, target, values);
 }
 
+/* What is there before any value has come; false: nothing. */
 static bool
-bind_min(RamaAggregate *aggregate)
+initial_value(const RamaAggregate *aggregate, RamaInput *input)
 {
-	return bind_comparison(aggregate, keep_least);
+	const RamaAggregator *aggregator = aggregate->call->aggregator;
+
+	*input = (RamaInput) {.form = RAMA_INPUT_UNTYPED, .text = "0"};
+	if (aggregator->apply == rama_apply_list)
+		input->text = "[]";
+	return aggregator->counts || aggregator->apply == rama_apply_list ||
+		(aggregator->bind == rama_bind_sum && aggregate->base != INTERVALOID);
 }
 
-static bool
-bind_max(RamaAggregate *aggregate)
+/*
+ * rama_aggregate_nothing() -- No value has come: where nothing is at the
+ * target, sum and count make it 0, and list empty, as they do in Rama.
+ */
+void
+rama_aggregate_nothing(RamaAggregate *aggregate, const RamaTarget *target)
 {
-	return bind_comparison(aggregate, keep_greatest);
-}
+	RamaInput	zero;
+	RamaFocus	place;
 
-/* and, or */
-
-static bool
-keep_false(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
-{
-	if (!*isnull && DatumGetBool(*state) <= DatumGetBool(value))
-		return false;
-	*state = value;
-	*isnull = false;
-	return true;
-}
-
-static bool
-keep_true(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
-{
-	if (!*isnull && DatumGetBool(*state) >= DatumGetBool(value))
-		return false;
-	*state = value;
-	*isnull = false;
-	return true;
-}
-
-static bool
-bind_and(RamaAggregate *aggregate)
-{
-	aggregate->combine = keep_false;
-	return aggregate->base == BOOLOID;
-}
-
-static bool
-bind_or(RamaAggregate *aggregate)
-{
-	aggregate->combine = keep_true;
-	return aggregate->base == BOOLOID;
-}
-
-/* first, last */
-
-static bool
-keep_first(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
-{
-	if (!*isnull)
-		return false;
-	*state = value;
-	*isnull = false;
-	return true;
-}
-
-static bool
-keep_last(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
-{
-	if (!*isnull && datum_image_eq(*state, value, aggregate->place.byval,
-								   aggregate->place.len))
-		return false;
-	*state = value;
-	*isnull = false;
-	return true;
-}
-
-static bool
-bind_first(RamaAggregate *aggregate)
-{
-	aggregate->combine = keep_first;
-	return true;
-}
-
-static bool
-bind_last(RamaAggregate *aggregate)
-{
-	aggregate->combine = keep_last;
-	return true;
+	if (!initial_value(aggregate, &zero))
+		return;
+	memset(&place, 0, sizeof(place));
+	rama_target_focus(target, &place);
+	if (!rama_focus_exists(&place, rama_write_snapshot()))
+		rama_target_put(target, &zero);
 }

@@ -62,8 +62,12 @@ append_element(const JsonbValue *old, const JsonbValue *element)
 	return pushJsonbValue(&state, WJB_END_ARRAY, NULL);
 }
 
-static void
-conform_element(const RamaNode *child, const RamaInput *input, JsonbValue *out)
+/*
+ * rama_input_conform() -- A value for a place within JSON, as it is stored
+ * there; child is NULL for plain data. Errors: those of conversions.
+ */
+void
+rama_input_conform(const RamaNode *child, const RamaInput *input, JsonbValue *out)
 {
 	JsonbValue	given;
 	bool		isnull;
@@ -127,14 +131,18 @@ apply_push(RamaEdit *edit, const RamaNode *node, const JsonbValue *old, JsonbVal
 		(old->type != jbvBinary || !JsonContainerIsArray(old->val.binary.data)))
 		cannot_push(psprintf("a JSON %s", rama_json_kind(old)));
 
-	conform_element(node ? node->children[0] : NULL, edit->input, &element);
+	rama_input_conform(node ? node->children[0] : NULL, edit->input, &element);
 	edit->result = Int64GetDatum(old ? JsonContainerSize(old->val.binary.data) : 0);
 	*out = append_element(old, &element);
 	return true;
 }
 
-static int64
-push_to_target(const RamaTarget *target, const RamaInput *input)
+/*
+ * rama_target_push() -- Append to the vector, or add to the set, at a target;
+ * what rama.push() returns. Errors: those of rama.push().
+ */
+int64
+rama_target_push(const RamaTarget *target, const RamaInput *input)
 {
 	const RamaNode *node = target->node;
 
@@ -175,7 +183,7 @@ rama_push(PG_FUNCTION_ARGS)
 	if (target.absent)
 		PG_RETURN_NULL();
 	rama_where_push(&where, "element", 0);
-	result = push_to_target(&target, &args.inputs[args.count]);
+	result = rama_target_push(&target, &args.inputs[args.count]);
 	rama_where_pop(&where);
 	PG_RETURN_INT64(result);
 }

@@ -358,9 +358,12 @@ apply_put(RamaEdit *edit, const RamaNode *node, const JsonbValue *old, JsonbValu
 	return true;
 }
 
-/* The outermost collection, or a value of a row. */
-static void
-put_target(const RamaTarget *target, const RamaInput *value)
+/*
+ * rama_target_put() -- Set what is at a target: the outermost collection, a
+ * value of a row, or something within JSON. Errors: those of rama.put().
+ */
+void
+rama_target_put(const RamaTarget *target, const RamaInput *value)
 {
 	const RamaNode *node = target->node;
 
@@ -402,7 +405,7 @@ rama_put(PG_FUNCTION_ARGS)
 	if (!target.absent)
 	{
 		rama_where_push(&where, "value", 0);
-		put_target(&target, &args.inputs[args.count]);
+		rama_target_put(&target, &args.inputs[args.count]);
 		rama_where_pop(&where);
 	}
 	PG_RETURN_VOID();

@@ -63,8 +63,12 @@ remove_field(const RamaTarget *target)
 	return true;
 }
 
-static bool
-remove_target(const RamaTarget *target)
+/*
+ * rama_target_remove() -- Remove what is at a target; whether there was
+ * something. Errors: those of rama.remove().
+ */
+bool
+rama_target_remove(const RamaTarget *target)
 {
 	if (target->column)
 	{
@@ -92,7 +96,7 @@ rama_remove(PG_FUNCTION_ARGS)
 	rama_target_find(&target, pstate, &args, false);
 	if (target.absent)
 		PG_RETURN_BOOL(false);
-	if (remove_target(&target))
+	if (rama_target_remove(&target))
 		PG_RETURN_BOOL(true);
 	/* Somebody else has removed what this transaction can see. */
 	if (IsolationUsesXactSnapshot() && is_there(&target, GetTransactionSnapshot()))

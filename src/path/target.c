@@ -259,6 +259,33 @@ go_navigator(RamaTarget *target, const RamaInput *input, int position)
 	}
 }
 
+/* rama_target_begin() -- The whole of a PState. */
+void
+rama_target_begin(RamaTarget *target, RamaPState *pstate, bool creates)
+{
+	memset(target, 0, sizeof(*target));
+	target->pstate = pstate;
+	target->creates = creates;
+	target->node = pstate->root;
+}
+
+/*
+ * rama_target_go() -- From a target, which may be a copy of one that is used
+ * on, to the place at a key below it. Errors: those of rama_input_to_node_key().
+ */
+void
+rama_target_go(RamaTarget *target, const RamaInput *key)
+{
+	RamaInnerKey *inner = target->inner;
+
+	if (inner)
+	{
+		target->inner = palloc(sizeof(RamaInnerKey) * target->ninner);
+		memcpy(target->inner, inner, sizeof(RamaInnerKey) * target->ninner);
+	}
+	go_value(target, key);
+}
+
 /*
  * rama_target_find() -- The place at the end of the keys.
  *
@@ -269,10 +296,7 @@ void
 rama_target_find(RamaTarget *target, RamaPState *pstate, const RamaArgs *args,
 				 bool creates)
 {
-	memset(target, 0, sizeof(*target));
-	target->pstate = pstate;
-	target->creates = creates;
-	target->node = pstate->root;
+	rama_target_begin(target, pstate, creates);
 	for (int i = 0; i < args->count && !target->absent; i++)
 	{
 		const RamaInput *input = &args->inputs[i];

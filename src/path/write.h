@@ -57,6 +57,8 @@ extern RamaPState *rama_write_call(FunctionCallInfo fcinfo, AclMode needed,
 								   AclMode whole, int nvalues, RamaArgs *args);
 extern void rama_target_find(RamaTarget *target, RamaPState *pstate, const RamaArgs *args,
 							 bool creates);
+extern void rama_target_begin(RamaTarget *target, RamaPState *pstate, bool creates);
+extern void rama_target_go(RamaTarget *target, const RamaInput *key);
 extern void rama_target_check_element(const RamaTarget *target);
 extern void rama_target_focus(const RamaTarget *target, RamaFocus *focus);
 
@@ -65,7 +67,12 @@ extern bool rama_target_edit(const RamaTarget *target, RamaEdit *edit);
 extern bool rama_json_set_key(const RamaNode *node, const JsonbValue *old,
 							  const RamaKey *key, const JsonbValue *value, JsonbValue *out);
 
-/* put.c */
+/* put.c, push.c, remove.c */
+extern void rama_target_put(const RamaTarget *target, const RamaInput *value);
+extern void rama_input_conform(const RamaNode *child, const RamaInput *input,
+							   JsonbValue *out);
+extern int64 rama_target_push(const RamaTarget *target, const RamaInput *element);
+extern bool rama_target_remove(const RamaTarget *target);
 extern void rama_put_whole(const RamaNode *root, const JsonbValue *json);
 extern void rama_replace_row(const RamaNode *node, const Datum *keys,
 							 const JsonbValue *value, const JsonbValue *old);

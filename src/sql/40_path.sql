@@ -55,6 +55,11 @@ AS 'MODULE_PATHNAME', 'rama_push' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION rama.push(regclass, rama.value[]) IS
 'keys..., element: appends to the vector at the keys and returns the index, or adds to the set there and returns 1, or 0 if it was in it. Errors: 22023 neither vector nor set; otherwise as rama.put.';
 
+CREATE FUNCTION rama.agg(pstate regclass, aggregator text, VARIADIC keys rama.value[] DEFAULT '{}') RETURNS void
+AS 'MODULE_PATHNAME', 'rama_agg' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION rama.agg(regclass, text, rama.value[]) IS
+'keys..., value, options: combines the value with what is at the keys, by an aggregator: sum, count (a value, or none), min, max, and, or, first, last; set, set-remove, multi-set, map (key and value), list, merge, avg; NONE (no value) removes; top-monotonic and limit take options, in parentheses or as a last jsonb object: {"n": 3, "id": "user_id", "sort": "total"}; or an SQL aggregate that has a combine function, by its name. Several, as a comma list, go to the fields of a struct in order, each with its value. Nulls are passed over. Errors: 42704 unknown aggregator, 42804 not for that place, 22023 options, 42809 an aggregate without a combine function, 42501 no INSERT and UPDATE privilege, for NONE and set-remove no DELETE privilege; otherwise as rama.put.';
+
 CREATE FUNCTION rama.remove(pstate regclass, VARIADIC keys rama.value[]) RETURNS boolean
 AS 'MODULE_PATHNAME', 'rama_remove' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION rama.remove(regclass, rama.value[]) IS

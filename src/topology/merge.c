@@ -16,7 +16,9 @@
 #include "nodes/parsenodes.h"
 #include "path/write.h"
 #include "tcop/dest.h"
+#include "catalog/pg_type.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 
@@ -42,6 +44,7 @@ typedef struct Receiver
 	RamaMerge  *merge;
 	MemoryContext row_context;
 	const char *place;			/* for the error context: a key or field */
+	bool		any;			/* a row has come */
 	int			nrows;
 	Row			rows[ROWS];
 	AttrNumber *attnos;			/* what changes in the row at hand */
@@ -63,6 +66,8 @@ static void receiver_shutdown(DestReceiver *self);
 static void receiver_destroy(DestReceiver *self);
 static void merge_into_row(Receiver *receiver, const Row *row);
 static void merge_into_json(Receiver *receiver, const Row *row);
+static void merge_into_places(Receiver *receiver, const Row *row);
+static void merge_nothing(Receiver *receiver);
 
 /*
  * rama_merge_receiver() -- Where the rows of a source's query go, for one
@@ -139,15 +144,17 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 			MemoryContextDelete(old->context);
 	}
 	receiver->merge = merge;
+	if (merge->removes)
+		rama_pstate_begin_write(receiver->pstate, ACL_INSERT | ACL_UPDATE | ACL_DELETE);
 	for (int i = 0; i < ROWS; i++)
 	{
 		receiver->rows[i].keys = palloc_array(Datum, merge->nkeys + desc->natts);
 		receiver->rows[i].values = receiver->rows[i].keys + merge->nkeys;
 		receiver->rows[i].nulls = palloc_array(bool, desc->natts);
 	}
-	receiver->attnos = palloc_array(AttrNumber, merge->nvalues);
-	receiver->values = palloc_array(Datum, merge->nvalues);
-	receiver->nulls = palloc_array(bool, merge->nvalues);
+	receiver->attnos = palloc_array(AttrNumber, Max(merge->nvalues, 1));
+	receiver->values = palloc_array(Datum, Max(merge->nvalues, 1));
+	receiver->nulls = palloc_array(bool, Max(merge->nvalues, 1));
 }
 
 static void
@@ -233,7 +240,7 @@ merge_rows(Receiver *receiver)
 {
 	const RamaMerge *merge = receiver->merge;
 
-	for (int i = 0; i < receiver->nrows; i++)
+	for (int i = 0; merge->has_row && i < receiver->nrows; i++)
 		rama_buffer_fetch(merge->table, receiver->rows[i].hash);
 	for (int i = 0; i < receiver->nrows; i++)
 	{
@@ -242,7 +249,9 @@ merge_rows(Receiver *receiver)
 		receiver->place = NULL;
 		if (merge->nvectors > 0)
 			make_elements(merge, row);
-		if (merge->column)
+		if (merge->nvalues == 0)
+			merge_into_places(receiver, row);
+		else if (merge->column)
 			merge_into_json(receiver, row);
 		else
 			merge_into_row(receiver, row);
@@ -263,9 +272,11 @@ receiver_receive(TupleTableSlot *slot, DestReceiver *self)
 	slot_getallattrs(slot);
 	take_keys(receiver, slot, row);
 	take_values(receiver->merge, slot, row);
-	row->hash = rama_buffer_announce(receiver->merge->table, row->keys);
+	if (receiver->merge->has_row)
+		row->hash = rama_buffer_announce(receiver->merge->table, row->keys);
+	receiver->any = true;
 	/* Documents of JSON may be large: one at a time. */
-	if (receiver->nrows == ROWS || receiver->merge->column)
+	if (receiver->nrows == ROWS || receiver->merge->documents)
 		merge_rows(receiver);
 	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(old);
@@ -282,6 +293,8 @@ receiver_shutdown(DestReceiver *self)
 
 	error_context_stack = &callback;
 	merge_rows(receiver);
+	if (!receiver->any && receiver->merge->nkeys == 0)
+		merge_nothing(receiver);
 	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(old);
 }
@@ -334,6 +347,8 @@ merge_into_row(Receiver *receiver, const Row *from)
 	if (changed > 0 || !row.found)
 		rama_row_store(&row, changed, receiver->attnos, receiver->values, receiver->nulls);
 	rama_row_close(&row);
+	if (merge->nplaces > 0)
+		merge_into_places(receiver, from);
 }
 
 /* The leaf is within a column's JSON */
@@ -456,4 +471,133 @@ merge_into_json(Receiver *receiver, const Row *row)
 		rama_input_to_node_key(&input, key->node, &target.inner[i].key);
 	}
 	(void) rama_target_edit(&target, &edit.edit);
+	if (merge->nplaces > 0)
+		merge_into_places(receiver, row);
+}
+
+/* Other places: by aggregators that are not for scalars */
+
+static void
+target_of(Receiver *receiver, const MergeLevels *levels, const Row *row, RamaTarget *target)
+{
+	const RamaMerge *merge = receiver->merge;
+	int			nkeys = 0;
+
+	rama_target_begin(target, receiver->pstate, true);
+	for (int i = 0; i < levels->count; i++)
+	{
+		const RamaNode *node = levels->nodes[i];
+		RamaInput	key = {.form = RAMA_INPUT_UNTYPED};
+
+		if (node->parent->kind == RAMA_STRUCT)
+			key.text = node->name;
+		else
+		{
+			key.form = RAMA_INPUT_SQL;
+			key.type = merge->keys[nkeys].assign.to.oid;
+			key.datum = row->keys[nkeys++];
+		}
+		rama_target_go(target, &key);
+	}
+}
+
+static void
+column_input(const RamaMerge *merge, const Row *row, int column, RamaInput *input)
+{
+	input->type = getBaseType(TupleDescAttr(merge->desc, column)->atttypid);
+	input->form = row->nulls[column] ? RAMA_INPUT_NULL :
+		input->type == JSONBOID ? RAMA_INPUT_JSON : RAMA_INPUT_SQL;
+	input->datum = row->values[column];
+	if (input->form == RAMA_INPUT_JSON)
+		rama_jsonb_to_json(DatumGetJsonbP(input->datum), &input->json);
+}
+
+/* Columns that are the fields of one value. */
+static void
+item_input(const RamaMerge *merge, const MergePlace *place, const Row *row, RamaInput *input)
+{
+	JsonbValue	object = {.type = jbvObject};
+	int			n = 0;
+
+	object.val.object.pairs = palloc_array(JsonbPair, place->ncolumns);
+	for (int i = place->column; i < place->column + place->ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(merge->desc, i);
+		JsonbPair  *pair = &object.val.object.pairs[n];
+
+		if (row->nulls[i])
+			continue;
+		pair->key.type = jbvString;
+		pair->key.val.string.val = NameStr(att->attname);
+		pair->key.val.string.len = strlen(NameStr(att->attname));
+		rama_datum_to_json(att->atttypid, row->values[i], &pair->value);
+		pair->order = n++;
+	}
+	object.val.object.nPairs = n;
+	input->form = RAMA_INPUT_JSON;
+	rama_jsonb_to_json(rama_json_to_jsonb(&object), &input->json);
+}
+
+static void
+merge_into_place(Receiver *receiver, const MergePlace *place, const Row *row)
+{
+	const RamaMerge *merge = receiver->merge;
+	RamaInput  *inputs = palloc0_array(RamaInput, Max(place->ncolumns, 1));
+	RamaTarget	target;
+
+	receiver->place = place->name;
+	if (place->item)
+		item_input(merge, place, row, &inputs[0]);
+	for (int i = 0; !place->item && i < place->ncolumns; i++)
+		column_input(merge, row, place->column + i, &inputs[i]);
+	target_of(receiver, &place->levels, row, &target);
+	rama_aggregate_apply(place->aggregate, &target, inputs);
+	receiver->place = NULL;
+}
+
+/* A key is there, whatever the values are. */
+static void
+make_row(const RamaMerge *merge, const Row *from)
+{
+	RamaRow		row;
+
+	rama_row_open(&row, merge->table, from->keys, false);
+	if (!row.found)
+		rama_row_store(&row, 0, NULL, NULL, NULL);
+	rama_row_close(&row);
+}
+
+static void
+merge_into_places(Receiver *receiver, const Row *row)
+{
+	const RamaMerge *merge = receiver->merge;
+
+	for (int i = 0; i < merge->nplaces; i++)
+		merge_into_place(receiver, &merge->places[i], row);
+	if (merge->has_row && !merge->removes && merge->nvalues == 0)
+		make_row(merge, row);
+}
+
+/* The query for a PState without keys has no rows: as in Rama, its state begins. */
+static void
+merge_nothing(Receiver *receiver)
+{
+	const RamaMerge *merge = receiver->merge;
+	Row			none = {.keys = NULL};
+	RamaTarget	target;
+
+	for (int i = 0; i < merge->nvalues; i++)
+	{
+		const MergeValue *value = &merge->values[i];
+
+		target_of(receiver, &value->levels, &none, &target);
+		rama_aggregate_nothing(value->aggregate, &target);
+	}
+	for (int i = 0; i < merge->nplaces; i++)
+	{
+		const MergePlace *place = &merge->places[i];
+
+		target_of(receiver, &place->levels, &none, &target);
+		rama_aggregate_nothing(place->aggregate, &target);
+	}
 }

@@ -22,14 +22,35 @@ typedef struct MergeKey
 								 * a key of the row */
 } MergeKey;
 
-/* What is combined in the leaf: a column of the query, or rows that count. */
+/* The way from a PState's root down to a node. */
+typedef struct MergeLevels
+{
+	int			count;
+	const RamaNode **nodes;		/* each the child of a struct, or of a level
+								 * that has a key */
+} MergeLevels;
+
+/* What is combined with a scalar: a column of the query, or rows that count. */
 typedef struct MergeValue
 {
 	int			column;			/* from 0, or -1 */
 	const char *name;			/* of the leaf or field */
 	const RamaNode *node;		/* the leaf, or a field of it */
 	RamaAggregate *aggregate;
+	MergeLevels levels;
 } MergeValue;
+
+/* What is done to another place: from columns of the query. */
+typedef struct MergePlace
+{
+	int			column;			/* the first one, from 0 */
+	int			ncolumns;
+	bool		item;			/* they are the fields of one value */
+	const char *name;
+	const RamaNode *node;		/* the leaf, or a field of it */
+	RamaAggregate *aggregate;
+	MergeLevels levels;
+} MergePlace;
 
 /*
  * How the rows of a query are merged: resolved for one binding of the PState
@@ -43,18 +64,42 @@ struct RamaMerge
 	RamaTable  *table;			/* whose rows hold the leaf */
 	int			nkeys;			/* the first table->nkeys are of the row */
 	MergeKey   *keys;
+	bool		has_row;		/* these are there: the leaf is not the table */
 	int			nvectors;		/* levels around the table that are vectors, */
 	const RamaNode **vectors;	/* outermost first */
 	const RamaNode *leaf;
 	const RamaNode *column;		/* the leaf is within its JSON, or NULL */
 	int			nvalues;
 	MergeValue *values;
+	int			nplaces;
+	MergePlace *places;
+	bool		removes;		/* entries */
+	bool		documents;		/* rows hold JSON that is changed */
 };
+
+/* What is resolved, on the way. */
+typedef struct MergeField MergeField;
+
+typedef struct MergeResolution
+{
+	RamaMerge  *merge;
+	TupleDesc	desc;
+	Oid			target;
+	int			nfields;
+	MergeField *fields;
+	bool		defining;		/* a source is made: notices may be given */
+} MergeResolution;
 
 /* merge_columns.c */
 extern RamaMerge *rama_merge_resolve(RamaPState *pstate, Oid target, const char *merge,
 									 TupleDesc desc, bool defining);
 extern bool rama_merge_fits(const RamaMerge *merge, const RamaPState *pstate,
 							TupleDesc desc);
+extern const RamaAggregatorCall *rama_merge_only(List *calls);
+
+/* merge_values.c */
+extern void rama_merge_values(MergeResolution *res, List *calls);
+extern bool rama_merge_is_item(MergeResolution *res, const RamaAggregatorCall *call,
+							   const RamaNode *node, int nkeys);
 
 #endif							/* RAMA_MERGE_H */

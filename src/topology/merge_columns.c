@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * merge_columns.c
- *	  Where the columns of a merging query go: keys, the leaf, its values.
+ *	  Where the columns of a merging query go: keys, down to the leaf.
  *
  * See "Merge" in src/topology/README.md.
  *
@@ -12,27 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* A value that columns can be merged into. */
-typedef struct Field
-{
-	char	   *name;
-	const RamaNode *node;
-	bool		taken;
-} Field;
-
-typedef struct Resolution
-{
-	RamaMerge  *merge;
-	TupleDesc	desc;
-	Oid			target;
-	int			nfields;
-	Field	   *fields;
-	bool		defining;		/* a source is made: notices may be given */
-} Resolution;
-
-static void find_keys(Resolution *res, const RamaNode *start);
-static void find_fields(Resolution *res, const RamaNode *node, const char *prefix);
-static void find_values(Resolution *res, List *aggregators);
+static void find_keys(MergeResolution *res, const RamaNode *start, List *calls);
 
 /*
  * rama_merge_fits() -- Is this still how rows of that type are merged?
@@ -79,16 +59,16 @@ rama_merge_resolve(RamaPState *pstate, Oid target, const char *merge,
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_rama merge",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Resolution	res = {.target = target, .desc = desc, .defining = defining};
+	List	   *calls = rama_aggregators_parse(merge);
+	MergeResolution	res = {.target = target, .desc = desc, .defining = defining};
 
 	res.merge = palloc0_object(RamaMerge);
 	res.merge->context = context;
 	res.merge->generation = pstate->generation;
 	res.merge->desc = CreateTupleDescCopy(desc);
-	find_keys(&res, target_node(pstate, target));
-	res.fields = palloc0_array(Field, 1);
-	find_fields(&res, res.merge->leaf, NULL);
-	find_values(&res, rama_aggregators_parse(merge));
+	find_keys(&res, target_node(pstate, target), calls);
+	rama_merge_values(&res, calls);
+	res.merge->documents |= res.merge->column != NULL;
 	MemoryContextSwitchTo(old);
 	return res.merge;
 }
@@ -96,7 +76,7 @@ rama_merge_resolve(RamaPState *pstate, Oid target, const char *merge,
 /* Keys */
 
 static void
-add_key(Resolution *res, const RamaNode *node, const RamaType *type, const char *name)
+add_key(MergeResolution *res, const RamaNode *node, const RamaType *type, const char *name)
 {
 	RamaMerge  *merge = res->merge;
 	MergeKey   *key = &merge->keys[merge->nkeys];
@@ -133,9 +113,52 @@ find_vectors(RamaMerge *merge, RamaTable *table)
 		merge->vectors[merge->nvectors++] = table->node;
 }
 
+/*
+ * rama_merge_only() -- The one aggregator, if it has a place of its own form:
+ * it may be for the leaf as a whole. Else NULL.
+ */
+const RamaAggregatorCall *
+rama_merge_only(List *calls)
+{
+	const RamaAggregatorCall *call = linitial(calls);
+
+	return list_length(calls) == 1 && call->aggregator->bind == NULL ? call : NULL;
+}
+
+/* The keys of the levels around a table, or those so far. */
+static int
+keys_around(const MergeResolution *res, const RamaNode *node)
+{
+	return node->storage == RAMA_IN_TABLE ? node->table->nkeys - 1 : res->merge->nkeys;
+}
+
+/* Is a map or vector the leaf, because what is left of the columns is for it? */
+static bool
+is_leaf(MergeResolution *res, const RamaNode *node, List *calls)
+{
+	const RamaAggregatorCall *call = rama_merge_only(calls);
+	int			nkeys = keys_around(res, node);
+
+	if (call == NULL)
+		return false;
+	return nkeys == res->desc->natts - call->nvalues ||
+		(rama_aggregator_fits(call, node) && rama_merge_is_item(res, call, node, nkeys));
+}
+
+/* Columns for the keys of a row of the table. */
+static void
+add_row_keys(MergeResolution *res, RamaTable *table)
+{
+	RamaMerge  *merge = res->merge;
+
+	merge->table = table;
+	while (merge->nkeys < table->nkeys)
+		add_key(res, NULL, &table->keys[merge->nkeys], table->columns[merge->nkeys].name);
+}
+
 /* From the target down to the leaf. */
 static void
-find_keys(Resolution *res, const RamaNode *start)
+find_keys(MergeResolution *res, const RamaNode *start, List *calls)
 {
 	RamaMerge  *merge = res->merge;
 	const RamaNode *node = start;
@@ -144,15 +167,10 @@ find_keys(Resolution *res, const RamaNode *start)
 	for (const RamaNode *n = start; n->nchildren == 1; n = n->children[0])
 		depth++;
 	merge->keys = palloc0_array(MergeKey, depth);
-	while (node->kind == RAMA_MAP || node->kind == RAMA_VECTOR)
+	while ((node->kind == RAMA_MAP || node->kind == RAMA_VECTOR) && !is_leaf(res, node, calls))
 	{
 		if (node->storage == RAMA_IN_TABLE)
-		{
-			merge->table = node->table;
-			while (merge->nkeys < merge->table->nkeys)
-				add_key(res, NULL, &merge->table->keys[merge->nkeys],
-						merge->table->columns[merge->nkeys].name);
-		}
+			add_row_keys(res, node->table);
 		else
 		{
 			if (merge->column == NULL)
@@ -163,196 +181,19 @@ find_keys(Resolution *res, const RamaNode *start)
 		}
 		node = node->children[0];
 	}
-	if (node->kind == RAMA_SET)
+	if (node->kind == RAMA_SET && list_length(calls) == 1 &&
+		!rama_aggregator_fits(linitial(calls), node))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("\"%s\" has a set, whose elements have no values to merge into",
 						rama_relation_name(res->target)),
-				 errhint("Merging into sets is not supported in this version; a handler can call rama.push().")));
+				 errhint("Aggregators \"set\" and \"set-remove\" merge elements into it.")));
 	merge->leaf = node;
+	if (node->storage == RAMA_IN_TABLE && node->table->parent)
+		add_row_keys(res, node->table->parent);
 	if (merge->table == NULL)
 		merge->table = node->table;
+	merge->has_row = merge->nkeys >= merge->table->nkeys;
 	merge->vectors = palloc0_array(const RamaNode *, RAMA_MAX_KEYS);
 	find_vectors(merge, merge->table->parent);
-}
-
-/* Fields */
-
-/* The leaf itself, or the fields of a struct, as columns are named. */
-static void
-find_fields(Resolution *res, const RamaNode *node, const char *prefix)
-{
-	if (node->kind != RAMA_STRUCT)
-	{
-		res->fields = repalloc_array(res->fields, Field, res->nfields + 1);
-		res->fields[res->nfields++] = (Field)
-		{
-			.name = pstrdup(prefix ? prefix : node->name ? node->name : "value"),
-			.node = node
-		};
-		return;
-	}
-	for (int i = 0; i < node->nchildren; i++)
-	{
-		const RamaNode *child = node->children[i];
-
-		find_fields(res, child, prefix ? psprintf("%s_%s", prefix, child->name) : child->name);
-	}
-}
-
-static Field *
-field_by_name(Resolution *res, const char *name)
-{
-	for (int i = 0; i < res->nfields; i++)
-		if (strcmp(res->fields[i].name, name) == 0)
-			return &res->fields[i];
-	return NULL;
-}
-
-/* The field of that place among those that a value can be merged into. */
-static Field *
-field_by_position(Resolution *res, int position)
-{
-	for (int i = 0; i < res->nfields; i++)
-		if (res->fields[i].node->kind == RAMA_SCALAR && position-- == 0)
-			return &res->fields[i];
-	return NULL;
-}
-
-/* Are the value columns named as different fields? */
-static bool
-all_by_name(Resolution *res)
-{
-	int			first = res->merge->nkeys;
-
-	if (res->merge->leaf->kind != RAMA_STRUCT)
-		return false;
-	for (int i = first; i < res->desc->natts; i++)
-	{
-		const char *name = NameStr(TupleDescAttr(res->desc, i)->attname);
-
-		if (field_by_name(res, name) == NULL)
-			return false;
-		for (int j = first; j < i; j++)
-			if (strcmp(name, NameStr(TupleDescAttr(res->desc, j)->attname)) == 0)
-				return false;
-	}
-	return true;
-}
-
-/* Values */
-
-static void
-too_many(Resolution *res)
-{
-	int			nfields = 0;
-
-	while (field_by_position(res, nfields))
-		nfields++;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the query has %d columns, which is too many for \"%s\"",
-					res->desc->natts, rama_relation_name(res->target)),
-			 errdetail("There are %d keys, and fields for %d values.",
-					   res->merge->nkeys, nfields)));
-}
-
-/* Columns that are probably not meant to go where they go */
-static void
-point_out_doubts(const RamaAggregator *aggregator, Form_pg_attribute att, Resolution *res,
-		  const Field *field)
-{
-	const char *name = NameStr(att->attname);
-
-	if (strcmp(name, field->name) != 0 && field_by_name(res, name))
-		ereport(NOTICE,
-				(errmsg("column \"%s\" of the query is merged into field \"%s\"",
-						name, field->name),
-				 errdetail("Not all value columns are named as fields, so they are taken in order.")));
-	if (aggregator->counts && strcmp(name, "count") == 0)
-		ereport(NOTICE,
-				(errmsg("aggregator \"count\" counts the rows that the query returns"),
-				 errhint("To add up the numbers in column \"%s\", use \"sum\".", name)));
-}
-
-static void
-add_value(Resolution *res, const RamaAggregator *aggregator, int column, Field *field)
-{
-	RamaMerge  *merge = res->merge;
-	MergeValue *value = &merge->values[merge->nvalues++];
-	Form_pg_attribute att = column < 0 ? NULL : TupleDescAttr(res->desc, column);
-
-	if (field == NULL)
-		too_many(res);
-	if (field->taken)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("two values would be merged into \"%s\"", field->name),
-				 errhint("Give the query a column for each aggregator, with the name of its field; for \"count\", such as 1 AS %s.",
-						 quote_identifier(field->name))));
-	if (field->node->kind != RAMA_SCALAR)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("\"%s\" is %s, into which no value can be merged",
-						field->name, rama_shape_name(rama_shape_of_node(field->node))),
-				 field->node->storage == RAMA_IN_TABLE ?
-				 errhint("To merge into its entries, give its table, \"%s\", as target.",
-						 field->node->table->name) : 0));
-	if (res->defining && att)
-		point_out_doubts(aggregator, att, res, field);
-	field->taken = true;
-	value->column = column;
-	value->name = field->name;
-	value->node = field->node;
-	value->aggregate = rama_aggregate_bind(aggregator, &field->node->type, field->name,
-										   att ? att->atttypid : InvalidOid,
-										   att ? att->atttypmod : -1);
-}
-
-static void
-wrong_number(int naggregators, int nvalues)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("number of value columns (%d) does not fit number of aggregators (%d)",
-					nvalues, naggregators),
-			 errhint("Give one aggregator for all, or one for each; only \"count\" does without a column.")));
-}
-
-/*
- * Each value column has its aggregator; aggregators that count rows may have
- * none.
- */
-static void
-find_values(Resolution *res, List *aggregators)
-{
-	RamaMerge  *merge = res->merge;
-	int			nvalues = res->desc->natts - merge->nkeys;
-	int			n = list_length(aggregators);
-	int			without = Max(n - nvalues, 0);
-	bool		by_name = all_by_name(res);
-	int			column = merge->nkeys;
-	int			ncounts = 0;
-	ListCell   *lc;
-
-	foreach(lc, aggregators)
-		ncounts += ((const RamaAggregator *) lfirst(lc))->counts;
-	if ((n != 1 && n < nvalues) || (without > 0 && ncounts != without))
-		wrong_number(n, nvalues);
-	merge->values = palloc0_array(MergeValue, Max(n, nvalues));
-	for (int i = 0; i < Max(n, nvalues); i++)
-	{
-		const RamaAggregator *aggregator = list_nth(aggregators, n == 1 ? 0 : i);
-
-		if (without > 0 && aggregator->counts)
-			add_value(res, aggregator, -1, field_by_position(res, i));
-		else
-		{
-			const char *name = NameStr(TupleDescAttr(res->desc, column)->attname);
-
-			add_value(res, aggregator, column,
-					  by_name ? field_by_name(res, name) : field_by_position(res, i));
-			column++;
-		}
-	}
 }
