@@ -210,9 +210,12 @@ set_bool(JsonbValue *result, bool value)
 	return true;
 }
 
-/* A part of a map that is plain data is still a map to the functions of maps. */
-static void
-part_to_object(const RamaCall *call, RamaFocus *focus, Snapshot snapshot)
+/*
+ * rama_call_part() -- Make a range of a map, which is written as pairs, a map
+ * again, where the function is one of maps.
+ */
+void
+rama_call_part(const RamaCall *call, RamaFocus *focus, Snapshot snapshot)
 {
 	RamaEntries *entries;
 
@@ -262,7 +265,7 @@ rama_call_focus(RamaEval *eval, const RamaStep *step, const RamaCall *call,
 			return set_bool(result, rama_branch_selects(eval, &step->branches[call->branch],
 														&here));
 		case RAMA_CALL_VALUE:
-			part_to_object(call, &here, eval->snapshot);
+			rama_call_part(call, &here, eval->snapshot);
 			if (!rama_focus_to_json(&here, eval->snapshot, &value))
 				value.type = jbvNull;
 			return rama_call_values(step, call, 1, &value, result);

@@ -287,11 +287,24 @@ conform_struct(const RamaNode *node, const JsonbValue *json, JsonbValue *out)
 		out->type = jbvNull;
 }
 
+/* A struct that is an entry, an element or the whole is there, as its row is. */
+static void
+conform_null(const RamaNode *node, JsonbValue *out)
+{
+	out->type = jbvNull;
+	if (node->kind == RAMA_STRUCT && !(node->parent && node->parent->kind == RAMA_STRUCT))
+	{
+		out->type = jbvObject;
+		out->val.object.nPairs = 0;
+		out->val.object.pairs = NULL;
+	}
+}
+
 /*
  * rama_json_conform() -- JSON that was given for a value of node, as it is
  * stored in a column: keys and scalars as their types write them, sets sorted,
  * null fields left out. A struct within a struct is null where all its fields
- * are.
+ * are, one that is an entry of a collection never.
  *
  * Errors: 22P02 and those of the types, 42703 unknown field, 22004 null key.
  */
@@ -303,7 +316,7 @@ rama_json_conform(const RamaNode *node, const JsonbValue *json, JsonbValue *out)
 	check_stack_depth();
 	if (json->type == jbvNull)
 	{
-		out->type = jbvNull;
+		conform_null(node, out);
 		return;
 	}
 	switch (node->kind)

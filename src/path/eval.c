@@ -122,6 +122,39 @@ open_frame(RamaEval *eval, int i, const RamaFocus *focus)
 	eval->depth = i;
 }
 
+/* The collection of the schema that is at a focus, or NULL. */
+static const RamaNode *
+collection_of(const RamaFocus *focus)
+{
+	const RamaNode *node = focus->node;
+
+	if (focus->at == RAMA_AT_ENTRIES)
+		node = focus->entries->node;
+	else if (focus->at == RAMA_AT_DATUM || focus->at == RAMA_AT_PAIR)
+		node = NULL;
+	return node && node->kind != RAMA_SCALAR && node->kind != RAMA_STRUCT ? node : NULL;
+}
+
+/*
+ * rama_step_check_kind() -- Error (22023) where paths of different shapes have
+ * joined, and a step comes to what it cannot be applied to. Of other places
+ * that was said when the path was bound.
+ */
+void
+rama_step_check_kind(const RamaStep *step, const RamaFocus *focus)
+{
+	RamaSchemaKind needs = step->nav->needs;
+	const RamaNode *node;
+
+	if (step->in.kind != RAMA_SHAPE_PLAIN || needs == RAMA_SCALAR)
+		return;
+	node = collection_of(focus);
+	if (node && node->kind != needs)
+		rama_step_error(step, "needs a %s, and this is %s",
+						needs == RAMA_MAP ? "map" : needs == RAMA_SET ? "set" : "vector",
+						rama_shape_name(rama_shape_of_node(node)));
+}
+
 /*
  * rama_eval_fit() -- Where paths of different shapes have joined, a focus may
  * still know its schema. A navigator with keys that are bound to plain data
@@ -132,6 +165,7 @@ rama_eval_fit(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 {
 	if (step->in.kind == RAMA_SHAPE_PLAIN && step->nav->keyed && focus->node != NULL)
 		rama_focus_plain(focus, eval->snapshot);
+	rama_step_check_kind(step, focus);
 }
 
 /*

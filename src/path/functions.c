@@ -351,6 +351,63 @@ call_compare(const RamaBuiltin *function, int nargs, const JsonbValue *args, Jso
 	return true;
 }
 
+static void
+finish_array(JsonbParseState **state, JsonbValue *result)
+{
+	JsonbValue *array = pushJsonbValue(state, WJB_END_ARRAY, NULL);
+
+	rama_jsonb_to_json(JsonbValueToJsonb(array), result);
+}
+
+static int
+compare_pairs(const void *a, const void *b)
+{
+	int			order;
+
+	(void) rama_json_compare(&((const JsonbPair *) a)->key, &((const JsonbPair *) b)->key, &order);
+	return order;
+}
+
+/* The entries of an object, in the order of their names, as navigators see them. */
+static JsonbPair *
+sorted_pairs(const JsonbValue *object, int *count)
+{
+	JsonbPair  *pairs;
+	JsonbIterator *it = JsonbIteratorInit(container_of(object));
+	JsonbIteratorToken token;
+	JsonbValue	item;
+
+	*count = JsonContainerSize(container_of(object));
+	pairs = palloc0(sizeof(JsonbPair) * Max(*count, 1));
+	for (int i = 0; (token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE;)
+	{
+		if (token == WJB_KEY)
+			pairs[i].key = item;
+		else if (token == WJB_VALUE)
+			pairs[i++].value = item;
+	}
+	qsort(pairs, *count, sizeof(JsonbPair), compare_pairs);
+	return pairs;
+}
+
+/* The first or last entry of a map, as [key, value] */
+static bool
+end_of_map(const RamaBuiltin *function, const JsonbValue *object, JsonbValue *result)
+{
+	JsonbParseState *state = NULL;
+	int			count;
+	JsonbPair  *pairs = sorted_pairs(object, &count);
+	JsonbPair  *pair = &pairs[function->code == 'f' ? 0 : count - 1];
+
+	if (count == 0)
+		return false;
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	pushJsonbValue(&state, WJB_ELEM, &pair->key);
+	pushJsonbValue(&state, WJB_ELEM, &pair->value);
+	finish_array(&state, result);
+	return true;
+}
+
 /* first, last: code tells which */
 static bool
 call_end(const RamaBuiltin *function, int nargs, const JsonbValue *args, JsonbValue *result)
@@ -359,8 +416,10 @@ call_end(const RamaBuiltin *function, int nargs, const JsonbValue *args, JsonbVa
 
 	if (args[0].type == jbvNull)
 		return false;
+	if (rama_json_is_object(&args[0]))
+		return end_of_map(function, &args[0], result);
 	if (!rama_json_is_array(&args[0]))
-		wrong_argument(function, "a list", &args[0]);
+		wrong_argument(function, "a collection", &args[0]);
 	count = JsonContainerSize(container_of(&args[0]));
 	if (count == 0)
 		return false;
@@ -374,14 +433,6 @@ call_identity(const RamaBuiltin *function, int nargs, const JsonbValue *args, Js
 {
 	*result = args[0];
 	return args[0].type != jbvNull;
-}
-
-static void
-finish_array(JsonbParseState **state, JsonbValue *result)
-{
-	JsonbValue *array = pushJsonbValue(state, WJB_END_ARRAY, NULL);
-
-	rama_jsonb_to_json(JsonbValueToJsonb(array), result);
 }
 
 static bool
@@ -484,24 +535,23 @@ call_case(const RamaBuiltin *function, int nargs, const JsonbValue *args, JsonbV
 	return true;
 }
 
-/* keys, vals: code is the token that they are after */
+/* keys, vals: code tells which */
 static bool
 call_parts(const RamaBuiltin *function, int nargs, const JsonbValue *args, JsonbValue *result)
 {
 	JsonbParseState *state = NULL;
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	item;
+	JsonbPair  *pairs;
+	int			count;
 
 	if (args[0].type == jbvNull)
 		return false;
 	if (!rama_json_is_object(&args[0]))
 		wrong_argument(function, "a map", &args[0]);
+	pairs = sorted_pairs(&args[0], &count);
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	it = JsonbIteratorInit(container_of(&args[0]));
-	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-		if (token == (JsonbIteratorToken) function->code)
-			pushJsonbValue(&state, WJB_ELEM, &item);
+	for (int i = 0; i < count; i++)
+		pushJsonbValue(&state, WJB_ELEM,
+					   function->code == 'k' ? &pairs[i].key : &pairs[i].value);
 	finish_array(&state, result);
 	return true;
 }
@@ -575,8 +625,8 @@ static const RamaBuiltin builtins[] = {
 	{"lower", 1, 1, call_case, .code = 'l'},
 	{"upper", 1, 1, call_case, .code = 'u'},
 	{"str", 1, -1, call_str, .code = 0},
-	{"keys", 1, 1, call_parts, .code = WJB_KEY, .collection = true},
-	{"vals", 1, 1, call_parts, .code = WJB_VALUE, .collection = true},
+	{"keys", 1, 1, call_parts, .code = 'k', .collection = true},
+	{"vals", 1, 1, call_parts, .code = 'v', .collection = true},
 	{"contains?", 2, 2, call_contains, .collection = true},
 };
 

@@ -59,12 +59,28 @@ rama_bind_map_key(RamaPath *path, RamaStep *step)
 	}
 }
 
+/* Error (22023) for plain data that is no map. */
+static void
+require_map(RamaEval *eval, const RamaStep *step, const RamaFocus *focus)
+{
+	RamaFocus	here = *focus;
+	RamaEntries *entries;
+
+	if (focus->at == RAMA_AT_ROWS)
+		return;
+	entries = rama_focus_entries(&here, step, eval->snapshot);
+	if (entries && entries->kind != RAMA_MAP)
+		rama_step_error(step, "needs a map, and this is an array");
+}
+
 /* rama_go_map_key() -- The key itself, if the map has it. */
 bool
 rama_go_map_key(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 {
 	JsonbValue	name;
 
+	if (step->in.kind == RAMA_SHAPE_PLAIN)
+		require_map(eval, step, focus);
 	if (!rama_go_must(eval, step, focus))
 		return false;
 	if (step->out.kind == RAMA_SHAPE_KEY)
@@ -91,7 +107,9 @@ bool
 rama_go_index(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 {
 	rama_focus_load(focus, eval->snapshot);
-	if (focus->at == RAMA_AT_JSON && !rama_json_is_array(&focus->json))
+	if ((focus->at == RAMA_AT_JSON && !rama_json_is_array(&focus->json)) ||
+		(focus->at == RAMA_AT_ENTRIES && focus->entries->kind != RAMA_VECTOR) ||
+		focus->at == RAMA_AT_ROW || focus->at == RAMA_AT_DATUM)
 		rama_step_error(step, "needs a vector, and this is not one");
 	if (step->from < 0 || step->from >= rama_focus_count(focus, eval->snapshot))
 		return false;

@@ -258,18 +258,25 @@ rama_focus_row_key(RamaFocus *focus, Datum key, Snapshot snapshot)
 		rama_focus_nothing(focus, NULL);
 }
 
-static void
+/*
+ * These go to the value at a key, and tell whether there is an entry, be its
+ * value null.
+ */
+static bool
 json_element(RamaFocus *focus, const RamaNode *child, int64 index)
 {
 	JsonbContainer *array = focus->json.val.binary.data;
 
 	if (index < 0 || index >= JsonContainerSize(array))
+	{
 		rama_focus_nothing(focus, child);
-	else
-		rama_focus_json(focus, child, getIthJsonbValueFromContainer(array, (uint32) index));
+		return false;
+	}
+	rama_focus_json(focus, child, getIthJsonbValueFromContainer(array, (uint32) index));
+	return true;
 }
 
-static void
+static bool
 json_field(RamaFocus *focus, const RamaNode *child, const JsonbValue *name)
 {
 	JsonbValue	found;
@@ -277,9 +284,12 @@ json_field(RamaFocus *focus, const RamaNode *child, const JsonbValue *name)
 	if (getKeyJsonValueFromContainer(focus->json.val.binary.data,
 									 name->val.string.val, name->val.string.len,
 									 &found))
+	{
 		rama_focus_json(focus, child, &found);
-	else
-		rama_focus_nothing(focus, child);
+		return true;
+	}
+	rama_focus_nothing(focus, child);
+	return false;
 }
 
 static bool
@@ -290,7 +300,7 @@ is_container(const RamaFocus *focus, bool object)
 }
 
 /* Plain data: what does not fit is absent. */
-static void
+static bool
 plain_key(RamaFocus *focus, const JsonbValue *key)
 {
 	JsonbValue	name;
@@ -298,12 +308,12 @@ plain_key(RamaFocus *focus, const JsonbValue *key)
 	if (is_container(focus, true))
 	{
 		rama_json_name(key, &name);
-		json_field(focus, NULL, &name);
+		return json_field(focus, NULL, &name);
 	}
-	else if (is_container(focus, false) && key->type == jbvNumeric)
-		json_element(focus, NULL, numeric_index(key->val.numeric));
-	else
-		rama_focus_nothing(focus, NULL);
+	if (is_container(focus, false) && key->type == jbvNumeric)
+		return json_element(focus, NULL, numeric_index(key->val.numeric));
+	rama_focus_nothing(focus, NULL);
+	return false;
 }
 
 static const RamaNode *
@@ -313,7 +323,7 @@ plain_child(const RamaNode *child)
 }
 
 /* A key whose text may differ from that of an equal one. */
-static void
+static bool
 json_entry(RamaFocus *focus, const RamaNode *node, Datum key)
 {
 	RamaEntries *entries = rama_entries_of_json(node, &focus->json, RAMA_MAP);
@@ -323,10 +333,11 @@ json_entry(RamaFocus *focus, const RamaNode *node, Datum key)
 		rama_focus_nothing(focus, plain_child(node->children[0]));
 	else
 		rama_entry_value(entries, i, focus);
+	return i >= 0;
 }
 
-/* A collection or struct kept as JSON. */
-static void
+/* A collection or struct kept as JSON, which has no null fields. */
+static bool
 json_key(RamaFocus *focus, const RamaKey *key)
 {
 	const RamaNode *node = focus->node;
@@ -340,18 +351,15 @@ json_key(RamaFocus *focus, const RamaKey *key)
 
 				name.val.string.val = field->name;
 				name.val.string.len = strlen(field->name);
-				json_field(focus, plain_child(field), &name);
-				break;
+				return json_field(focus, plain_child(field), &name);
 			}
 		case RAMA_MAP:
 			if (rama_type_is_its_text(node->key.oid))
-				json_field(focus, plain_child(node->children[0]), &key->name);
-			else
-				json_entry(focus, node, key->datum);
-			break;
+				return json_field(focus, plain_child(node->children[0]), &key->name);
+			return json_entry(focus, node, key->datum);
 		case RAMA_VECTOR:
-			json_element(focus, plain_child(node->children[0]), DatumGetInt64(key->datum));
-			break;
+			return json_element(focus, plain_child(node->children[0]),
+								DatumGetInt64(key->datum));
 		case RAMA_SET:
 			{
 				RamaEntries *entries = rama_entries_of_json(node, &focus->json, RAMA_SET);
@@ -361,16 +369,17 @@ json_key(RamaFocus *focus, const RamaKey *key)
 					rama_focus_nothing(focus, NULL);
 				else
 					rama_entry_key(entries, i, focus);
-				break;
+				return i >= 0;
 			}
 		case RAMA_SCALAR:
-			rama_focus_nothing(focus, NULL);
 			break;
 	}
+	rama_focus_nothing(focus, NULL);
+	return false;
 }
 
 /* A range of a collection in memory. */
-static void
+static bool
 entries_key(RamaFocus *focus, const RamaKey *key)
 {
 	RamaEntries *entries = focus->entries;
@@ -397,15 +406,19 @@ entries_key(RamaFocus *focus, const RamaKey *key)
 	}
 
 	if (i < 0 || i >= entries->count)
+	{
 		rama_focus_nothing(focus, entries->node && entries->kind != RAMA_SET ?
 						   entries->node->children[0] : NULL);
-	else if (entries->kind == RAMA_SET)
+		return false;
+	}
+	if (entries->kind == RAMA_SET)
 		rama_entry_key(entries, (int) i, focus);
 	else
 		rama_entry_value(entries, (int) i, focus);
+	return true;
 }
 
-static void
+static bool
 pair_key(RamaFocus *focus, const RamaKey *key)
 {
 	const RamaCollected *collected = focus->collected;
@@ -415,6 +428,7 @@ pair_key(RamaFocus *focus, const RamaKey *key)
 	else
 		rama_focus_nothing(focus, NULL);
 	focus->collected = collected;
+	return key->field == 0 || key->field == 1;
 }
 
 static void
@@ -428,6 +442,37 @@ nothing_key(RamaFocus *focus, const RamaKey *key)
 		rama_focus_nothing(focus, node->children[node->kind == RAMA_STRUCT ? key->field : 0]);
 }
 
+static bool
+focus_key(RamaFocus *focus, const RamaKey *key, Snapshot snapshot, bool must)
+{
+	/* A field of a row needs no look at the row yet. */
+	if (focus->at == RAMA_AT_ROW && focus->node->storage == RAMA_IN_ROW)
+	{
+		rama_focus_node(focus, focus->node->children[key->field], focus->row,
+						focus->row->keys);
+		return must && rama_focus_exists(focus, snapshot);
+	}
+	rama_focus_load(focus, snapshot);
+	switch (focus->at)
+	{
+		case RAMA_AT_ROWS:
+			rama_focus_row_key(focus, key->datum, snapshot);
+			return must && rama_focus_is_entry(focus, snapshot);
+		case RAMA_AT_JSON:
+			return focus->node ? json_key(focus, key) : plain_key(focus, &key->name);
+		case RAMA_AT_ENTRIES:
+			return entries_key(focus, key);
+		case RAMA_AT_PAIR:
+			return pair_key(focus, key);
+		case RAMA_AT_NOTHING:
+		case RAMA_AT_DATUM:
+		case RAMA_AT_ROW:
+			break;
+	}
+	nothing_key(focus, key);
+	return false;
+}
+
 /*
  * rama_focus_key() -- From a focus to its value at a key: absent where there
  * is none.
@@ -435,37 +480,29 @@ nothing_key(RamaFocus *focus, const RamaKey *key)
 void
 rama_focus_key(RamaFocus *focus, const RamaKey *key, Snapshot snapshot)
 {
-	/* A field of a row needs no look at the row yet. */
-	if (focus->at == RAMA_AT_ROW && focus->node->storage == RAMA_IN_ROW)
-	{
-		rama_focus_node(focus, focus->node->children[key->field], focus->row,
-						focus->row->keys);
-		return;
-	}
-	rama_focus_load(focus, snapshot);
-	switch (focus->at)
-	{
-		case RAMA_AT_ROWS:
-			rama_focus_row_key(focus, key->datum, snapshot);
-			break;
-		case RAMA_AT_JSON:
-			if (focus->node)
-				json_key(focus, key);
-			else
-				plain_key(focus, &key->name);
-			break;
-		case RAMA_AT_ENTRIES:
-			entries_key(focus, key);
-			break;
-		case RAMA_AT_PAIR:
-			pair_key(focus, key);
-			break;
-		case RAMA_AT_NOTHING:
-		case RAMA_AT_DATUM:
-		case RAMA_AT_ROW:
-			nothing_key(focus, key);
-			break;
-	}
+	(void) focus_key(focus, key, snapshot, false);
+}
+
+/*
+ * rama_focus_must() -- The same; false where there is no entry. One whose value
+ * is null is there, a field that is null is not.
+ */
+bool
+rama_focus_must(RamaFocus *focus, const RamaKey *key, Snapshot snapshot)
+{
+	return focus_key(focus, key, snapshot, true);
+}
+
+/*
+ * rama_focus_is_entry() -- Of the value at a key of a collection with a table:
+ * is there an entry, be its value null?
+ */
+bool
+rama_focus_is_entry(RamaFocus *focus, Snapshot snapshot)
+{
+	if (focus->at == RAMA_AT_ROW || focus->at == RAMA_AT_ROWS)
+		return rama_row_load(focus->row, snapshot);
+	return focus->at != RAMA_AT_NOTHING;
 }
 
 /* rama_go_key() -- The value at a key, null where there is none. */
@@ -480,6 +517,5 @@ rama_go_key(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 bool
 rama_go_must(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 {
-	rama_focus_key(focus, &step->key, eval->snapshot);
-	return rama_focus_exists(focus, eval->snapshot);
+	return rama_focus_must(focus, &step->key, eval->snapshot);
 }

@@ -151,8 +151,17 @@ part_of_entries(RamaEntries *part, const RamaStep *step, const RamaEntries *entr
 		part->entry = palloc0(sizeof(RamaEntry) * Max(entries->count, 1));
 		part->unsorted = entries->unsorted || entries->kind == RAMA_VECTOR;
 		for (int i = 0; i < entries->count; i++)
-			if (is_wanted(step, entries, i))
-				part->entry[part->count++] = entries->entry[i];
+		{
+			RamaEntry  *entry = &part->entry[part->count];
+
+			if (!is_wanted(step, entries, i))
+				continue;
+			*entry = entries->entry[i];
+			/* An element of an array that is taken for a set has no key yet. */
+			if (entries->kind == RAMA_VECTOR)
+				entry->key = rama_plain_key(&entry->name);
+			part->count++;
+		}
 		return;
 	}
 	for (int i = 0; i < step->nkeys; i++)
@@ -361,6 +370,7 @@ rama_open_continuous_subseqs(RamaEval *eval, RamaFrame *frame)
 {
 	const RamaStep *step = frame->step;
 	RamaFocus	start = frame->focus;
+	RamaFocus	vector = frame->focus;
 	RamaFocus	element;
 	RamaEval	nested;
 	MemoryContext caller = CurrentMemoryContext;
@@ -370,6 +380,7 @@ rama_open_continuous_subseqs(RamaEval *eval, RamaFrame *frame)
 
 	frame->nparts = 0;
 	frame->position = 0;
+	rama_focus_sublist(&vector, step, 0, 0, eval->snapshot);	/* is it one? */
 	rama_eval_init_branch(&nested, eval, &step->branches[0], &start, caller);
 	for (int64 i = 0; rama_eval_next(&nested, &element); i++)
 	{

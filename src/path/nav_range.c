@@ -350,12 +350,12 @@ rama_go_range(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 		narrow_rows(focus, &step->part, eval->snapshot);
 		return true;
 	}
-	if (focus->at == RAMA_AT_NOTHING)
+	entries = rama_focus_entries(focus, step, eval->snapshot);
+	if (entries == NULL)
 	{
 		rama_focus_empty(focus, step->kind, focus->node);
 		return true;
 	}
-	entries = rama_focus_entries(focus, step, eval->snapshot);
 	if (entries->kind != step->kind)
 	{
 		/* A plain array may be taken for a set. */

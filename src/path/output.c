@@ -518,12 +518,22 @@ output_struct(Output *output, RamaFocus *focus, JsonbValue *json)
 		node->parent->kind != RAMA_STRUCT;
 }
 
+/* The parts of a pair are shared by copies of its focus: they stay as they are. */
+static void
+output_item(Output *output, const RamaFocus *focus, JsonbValue *pair)
+{
+	RamaFocus	item = *focus;
+	JsonbValue	json;
+
+	if (!output_focus(output, &item, &json))
+		json.type = jbvNull;
+	add_element(pair, &json);
+}
+
 /* false: absent or null. */
 static bool
 output_focus(Output *output, RamaFocus *focus, JsonbValue *json)
 {
-	JsonbValue	item;
-
 	check_stack_depth();
 	rama_focus_load(focus, output->snapshot);
 	switch (focus->at)
@@ -545,12 +555,8 @@ output_focus(Output *output, RamaFocus *focus, JsonbValue *json)
 			return true;
 		case RAMA_AT_PAIR:
 			set_array(json);
-			if (!output_focus(output, focus->first, &item))
-				item.type = jbvNull;
-			add_element(json, &item);
-			if (!output_focus(output, focus->second, &item))
-				item.type = jbvNull;
-			add_element(json, &item);
+			output_item(output, focus->first, json);
+			output_item(output, focus->second, json);
 			return true;
 	}
 	return false;

@@ -323,6 +323,7 @@ struct RamaNavigator
 						   RamaFocus *value);
 	RamaOutcome (*walk) (RamaTransform *transform, const struct RamaNext *at,
 						 RamaFocus *place);
+	RamaSchemaKind needs;		/* what it can be applied to; RAMA_SCALAR: anything */
 	bool		terminal;
 	bool		eachkey;		/* any number of keys, each a step */
 	bool		write;			/* may stand in the place of a key in a write */
@@ -405,6 +406,7 @@ extern bool rama_call_values(const RamaStep *step, const RamaCall *call,
 extern bool rama_call_collected(const RamaStep *step, const RamaCall *call,
 								const RamaCollected *collected, const JsonbValue *value,
 								JsonbValue *result);
+extern void rama_call_part(const RamaCall *call, RamaFocus *focus, Snapshot snapshot);
 extern bool rama_call_focus(RamaEval *eval, const RamaStep *step, const RamaCall *call,
 							RamaFocus *focus, JsonbValue *result);
 extern const RamaBuiltin *rama_builtin_find(const char *name);
@@ -423,6 +425,8 @@ extern void rama_bind_key(RamaPath *path, RamaStep *step);
 extern void rama_bind_node_key(RamaPath *path, const RamaNode *node,
 							   const JsonbValue *json, RamaKey *key);
 extern void rama_bind_nth(RamaPath *path, RamaStep *step);
+extern bool rama_focus_must(RamaFocus *focus, const RamaKey *key, Snapshot snapshot);
+extern bool rama_focus_is_entry(RamaFocus *focus, Snapshot snapshot);
 extern void rama_focus_key(RamaFocus *focus, const RamaKey *key, Snapshot snapshot);
 extern bool rama_part_has(const RamaNode *node, const RamaPart *part, Datum key);
 extern void rama_focus_row_key(RamaFocus *focus, Datum key, Snapshot snapshot);
@@ -736,6 +740,7 @@ extern void rama_eval_init(RamaEval *eval, RamaPath *path, bool registered,
 extern void rama_eval_init_branch(RamaEval *eval, const RamaEval *outer,
 								  const RamaBranch *branch, const RamaFocus *start,
 								  MemoryContext context);
+extern void rama_step_check_kind(const RamaStep *step, const RamaFocus *focus);
 extern void rama_eval_fit(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
 extern bool rama_eval_next(RamaEval *eval, RamaFocus *out);
 extern void rama_eval_end(RamaEval *eval);

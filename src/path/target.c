@@ -200,16 +200,41 @@ go_end(RamaTarget *target, const RamaStep *step, bool last)
 	go_value(target, &index);
 }
 
+/* Is there what the last key of a target in parent leads to, be it a null entry? */
+static bool
+is_there(const RamaTarget *target, const RamaNode *parent)
+{
+	RamaTarget	enclosing = *target;
+	RamaFocus	focus;
+
+	if (target->ninner > 0)
+	{
+		enclosing.ninner--;
+		rama_target_focus(&enclosing, &focus);
+		return rama_focus_must(&focus, &target->inner[target->ninner - 1].key,
+							   rama_write_snapshot());
+	}
+	rama_target_focus(target, &focus);
+	if (parent->kind == RAMA_STRUCT)
+		return rama_focus_exists(&focus, rama_write_snapshot());
+	if (focus.row == NULL)
+	{
+		focus.row = palloc0(sizeof(RamaPlaceRow));
+		focus.row->table = parent->table;
+		focus.row->keys = target->keys;
+	}
+	return rama_focus_is_entry(&focus, rama_write_snapshot());
+}
+
 static void
 go_must(RamaTarget *target, const RamaInput *input)
 {
-	RamaFocus	focus;
+	const RamaNode *parent = target->node;
 
-	if (target->node && target->node->kind == RAMA_SET)
+	if (parent && parent->kind == RAMA_SET)
 		nothing_below("a set but its elements");
 	go_value(target, input);
-	rama_target_focus(target, &focus);
-	if (!rama_focus_exists(&focus, rama_write_snapshot()))
+	if (!is_there(target, parent))
 		target->absent = true;
 }
 

@@ -172,10 +172,13 @@ RamaOutcome
 rama_change_term(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 {
 	const RamaStep *step = at->steps;
+	RamaFocus	here = *value;
 	JsonbValue	json;
 	JsonbValue	result;
 
-	rama_value_json(transform, value, &json);
+	if (value->collected == NULL)
+		rama_call_part(&step->calls[0], &here, transform->reading.snapshot);
+	rama_value_json(transform, &here, &json);
 	(void) rama_call_collected(step, &step->calls[0], value->collected, &json, &result);
 	rama_value_conform(transform, step, value, &result);
 	return RAMA_CHANGED;

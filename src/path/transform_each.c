@@ -39,6 +39,7 @@ struct RamaRenames
 {
 	MemoryContext context;
 	List	   *list;			/* of Rename, in the order of from */
+	bool		replaces;		/* an entry that is there with the new key */
 };
 
 /* A walk over a collection. */
@@ -145,7 +146,8 @@ is_in_part(const RamaFocus *place, Datum key)
 /*
  * Give entries of a collection with a table, or of a part of it, their new
  * keys. Of several with the same key, the one that came last stays, those
- * whose key did not change included, but for those outside of the part.
+ * whose key did not change included, but for those outside of the part, and for
+ * those that a single entry replaces.
  */
 static void
 apply_renames(const RamaRenames *renames, const RamaFocus *place)
@@ -168,7 +170,8 @@ apply_renames(const RamaRenames *renames, const RamaFocus *place)
 
 		CHECK_FOR_INTERRUPTS();
 		if (is_overtaken(renames, node, i) ||
-			(rama_type_compare(&node->key, rename->to, rename->from) > 0 &&
+			(!renames->replaces &&
+			 rama_type_compare(&node->key, rename->to, rename->from) > 0 &&
 			 is_in_part(place, rename->to) && row_exists(node, keys)))
 			continue;
 		if (node->kind == RAMA_SET)
@@ -449,6 +452,7 @@ walk_end(RamaTransform *transform, const RamaNext *at, RamaFocus *place, bool la
 	if (row == NULL)
 		return RAMA_KEPT;
 	begin_each(&each, transform, &rest, place, ITEM_WHOLE);
+	each.renames->replaces = true;
 	walk_one(&each, row->keys[place->node->table->nkeys - 1]);
 	return end_each(&each);
 }

@@ -33,10 +33,11 @@ find_entry(const RamaStep *step, const RamaEntries *entries)
 {
 	if (entries->node)
 		return rama_entries_find(entries, step->key.datum);
-	if (entries->kind != RAMA_VECTOR)
+	if (entries->kind == RAMA_MAP)
 		return rama_entries_find(entries, rama_plain_key(&step->args[0]));
 	for (int i = 0; i < entries->count; i++)
-		if (rama_json_equal(&entries->entry[i].value, &step->args[0]))
+		if (rama_json_equal(entries->kind == RAMA_SET ? &entries->entry[i].name :
+							&entries->entry[i].value, &step->args[0]))
 			return i;
 	return -1;
 }
@@ -55,7 +56,7 @@ has_other(const RamaEntries *entries, int i, const JsonbValue *element)
  * its new name, which replaces one that is there.
  */
 static RamaOutcome
-change_name(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
+change_name(RamaTransform *transform, const RamaNext *at, RamaFocus *value, bool ofmap)
 {
 	const RamaStep *step = at->steps;
 	RamaNext	rest = rama_next_after(at);
@@ -63,8 +64,12 @@ change_name(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 	RamaFocus	name = *value;
 	RamaOutcome outcome;
 	RamaEntry	entry;
-	int			i = entries ? find_entry(step, entries) : -1;
+	int			i;
 
+	if (entries && (entries->kind == RAMA_MAP) != ofmap)
+		rama_step_error(step, "needs a %s, and this is an %s", ofmap ? "map" : "set",
+						ofmap ? "array" : "object");
+	i = entries ? find_entry(step, entries) : -1;
 	if (i < 0)
 		return RAMA_KEPT;
 	entry = entries->entry[i];
@@ -91,14 +96,14 @@ change_name(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 RamaOutcome
 rama_change_set_elem(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 {
-	return change_name(transform, at, value);
+	return change_name(transform, at, value, false);
 }
 
 /* rama_change_map_key() -- The key itself, if the map has it: its value stays. */
 RamaOutcome
 rama_change_map_key(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 {
-	return change_name(transform, at, value);
+	return change_name(transform, at, value, true);
 }
 
 static Datum *

@@ -362,6 +362,7 @@ rama_walk(RamaTransform *transform, const RamaNext *next, RamaFocus *place)
 		return rama_walk_in_memory(transform, next, place);
 	rama_where_push(&where, "step", next->steps->position);
 	where.writes = true;
+	rama_step_check_kind(next->steps, place);
 	if (is_stored(place) && next->steps->nav->walk && fits(next->steps, place))
 		outcome = next->steps->nav->walk(transform, next, place);
 	else
@@ -450,6 +451,22 @@ walk_child(RamaTransform *transform, const RamaNext *at, const RamaNode *collect
 	return rama_row_remove(collection->table, child->keys) ? RAMA_CHANGED : RAMA_KEPT;
 }
 
+/* Is there an entry, be its value null? */
+static bool
+is_entry(RamaTransform *transform, const RamaFocus *place)
+{
+	RamaFocus	fresh;
+	bool		found;
+
+	rama_place_fresh(place, &fresh);
+	if (fresh.at == RAMA_AT_ROWS)
+		fresh.row = new_row(place->node->table->parent, place->keys);
+	rama_reading_begin(transform);
+	found = rama_focus_is_entry(&fresh, transform->reading.snapshot);
+	rama_reading_end(transform);
+	return found;
+}
+
 static RamaOutcome
 walk_rows_key(RamaTransform *transform, const RamaNext *at, RamaFocus *place, bool must)
 {
@@ -474,7 +491,7 @@ walk_rows_key(RamaTransform *transform, const RamaNext *at, RamaFocus *place, bo
 		return must ? RAMA_KEPT : rama_walk_in_memory(transform, at, place);
 	key = child.keys[node->table->nkeys - 1];
 	rama_place_entry(node, place->keys, key, place, &child);
-	if (must && !rama_place_exists(transform, &child))
+	if (must && !is_entry(transform, &child))
 		return RAMA_KEPT;
 	return walk_child(transform, at, node, &child);
 }
@@ -493,8 +510,6 @@ walk_at_key(RamaTransform *transform, const RamaNext *at, RamaFocus *place, bool
 			return rama_walk_in_memory(transform, at, place);
 		child = *place->second;
 		child.collected = place->collected;
-		if (must && !rama_place_exists(transform, &child))
-			return RAMA_KEPT;
 		return rama_walk(transform, &rest, &child);
 	}
 	if (place->at == RAMA_AT_ROWS)

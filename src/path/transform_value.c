@@ -31,7 +31,9 @@ rama_value_node(const RamaStep *step, const RamaFocus *value)
 {
 	if (step->in.kind == RAMA_SHAPE_NODE)
 		return step->in.node;
-	return step->in.kind == RAMA_SHAPE_PLAIN && value->at != RAMA_AT_PAIR ? value->node : NULL;
+	if (step->in.kind != RAMA_SHAPE_PLAIN || value->at == RAMA_AT_PAIR || value->node == NULL)
+		return NULL;
+	return rama_shape_of_node(value->node).node;
 }
 
 /* rama_value_json() -- A value in memory as JSON; null where there is none. */
@@ -156,14 +158,15 @@ static RamaOutcome
 change_plain(RamaTransform *transform, const RamaNext *next, RamaFocus *value)
 {
 	const RamaNode *node = value->node;
+	RamaFocus	plain = *value;
 	RamaOutcome outcome;
 	JsonbValue	json;
 
-	rama_focus_plain(value, transform->reading.snapshot);
-	outcome = rama_change(transform, next, value);
-	if (outcome != RAMA_CHANGED || node == NULL)
+	rama_focus_plain(&plain, transform->reading.snapshot);
+	outcome = rama_change(transform, next, &plain);
+	if (outcome != RAMA_CHANGED)
 		return outcome;
-	rama_value_json(transform, value, &json);
+	rama_value_json(transform, &plain, &json);
 	rama_json_conform(node, &json, &json);
 	rama_value_set(value, node, &json);
 	return outcome;
@@ -207,6 +210,7 @@ rama_change(RamaTransform *transform, const RamaNext *next, RamaFocus *value)
 						step->position, step->nav->names[0])));
 	rama_where_push(&where, "step", step->position);
 	where.writes = true;
+	rama_step_check_kind(step, value);
 	outcome = step->nav->change(transform, next, value);
 	rama_where_pop(&where);
 	return outcome;
@@ -323,10 +327,14 @@ change_at_key(RamaTransform *transform, const RamaNext *at, RamaFocus *value, bo
 	RamaNext	rest = rama_next_after(at);
 	RamaFocus	child = *value;
 	RamaOutcome outcome;
+	bool		found = true;
 
-	rama_focus_key(&child, &at->steps->key, transform->reading.snapshot);
+	if (must)
+		found = rama_focus_must(&child, &at->steps->key, transform->reading.snapshot);
+	else
+		rama_focus_key(&child, &at->steps->key, transform->reading.snapshot);
 	child.collected = value->collected;
-	if (must && !rama_focus_exists(&child, transform->reading.snapshot))
+	if (!found)
 		return RAMA_KEPT;
 	outcome = rama_change(transform, &rest, &child);
 	if (outcome == RAMA_KEPT)
@@ -412,16 +420,21 @@ get_item(const RamaEntries *entries, int i, EntryItem item, RamaFocus *out)
 /* false: the entry is gone. */
 static bool
 set_item(RamaTransform *transform, const RamaStep *step, RamaEntry *entry,
-		 RamaSchemaKind kind, EntryItem item, RamaFocus *child)
+		 const RamaEntries *entries, EntryItem item, RamaFocus *child)
 {
+	RamaSchemaKind kind = entries->kind;
 	JsonbValue	value;
 
 	if (item == ITEM_WHOLE && kind == RAMA_MAP)
 	{
 		JsonbValue	key;
+		bool		typed = child->at == RAMA_AT_PAIR || entries->node == NULL;
 
 		if (!rama_value_pair(transform, step, child, &key, &value))
 			return false;
+		/* A pair that has been taken as a list: its value fits again. */
+		if (!typed)
+			rama_json_conform(entries->node->children[0], &value, &value);
 		entry->name = key;
 		entry->value = value;
 		return true;
@@ -432,6 +445,17 @@ set_item(RamaTransform *transform, const RamaStep *step, RamaEntry *entry,
 	else
 		entry->value = value;
 	return true;
+}
+
+/* Let the entry at i be the one that came last. */
+static void
+move_to_end(RamaEntries *entries, int i)
+{
+	RamaEntry	entry = entries->entry[i];
+
+	memmove(&entries->entry[i], &entries->entry[i + 1],
+			sizeof(RamaEntry) * (entries->count - i - 1));
+	entries->entry[entries->count - 1] = entry;
 }
 
 /* Change entries [from, to) of a collection. */
@@ -461,7 +485,7 @@ change_entries(RamaTransform *transform, const RamaNext *at, RamaFocus *value,
 				changed = true;
 			if (outcome == RAMA_VOID ||
 				(outcome == RAMA_CHANGED &&
-				 !set_item(transform, step, &entry, entries->kind, item, &child)))
+				 !set_item(transform, step, &entry, entries, item, &child)))
 				continue;
 		}
 		new->entry[n++] = entry;
@@ -470,7 +494,12 @@ change_entries(RamaTransform *transform, const RamaNext *at, RamaFocus *value,
 		return RAMA_KEPT;
 	new->count = n;
 	if (item != ITEM_VALUE && new->kind != RAMA_VECTOR)
+	{
+		/* A single one replaces an entry that is there with its new key. */
+		if (to - from == 1 && entries->count > 1 && n == entries->count)
+			move_to_end(new, from);
 		rama_entries_rekey(new);
+	}
 	rama_value_set_entries(value, rama_value_node(step, value), new);
 	return RAMA_CHANGED;
 }
