@@ -12,6 +12,7 @@
 #include "index/index.h"
 #include "miscadmin.h"
 #include "pstate/pstate.h"
+#include "watch/query.h"
 #include "watch/ring.h"
 #include "watch/subscribe.h"
 #include "worker/worker.h"
@@ -47,6 +48,7 @@ _PG_init(void)
 		ps_on_conflict_init();
 		rama_changed_init();
 		rama_subscribe_init();
+		rama_watch_query_init();
 		rama_launcher_register();
 	}
 }

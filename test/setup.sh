@@ -87,7 +87,7 @@ rama_install()
 	cp -a "$share/." "$root$share/"
 	rm -rf "$build"
 	mkdir "$build"
-	(cd "$RAMA_TOP" && tar cf - --exclude=.git --exclude='*.o' --exclude='*.so' \
+	(cd "$RAMA_TOP" && tar cf - --exclude=.git --exclude=node_modules --exclude='*.o' --exclude='*.so' \
 		--exclude='./pg_rama--*.sql' --exclude='./results' .) | tar xf - -C "$build"
 	make -s -j"$(nproc)" -C "$build" PG_CONFIG="$lib/bin/pg_config"
 	make -s -C "$build" PG_CONFIG="$lib/bin/pg_config" DESTDIR="$root" install >/dev/null
@@ -139,13 +139,15 @@ rama_fault_build()
 	export RAMA_FAULT_PATH=$root/$lib
 }
 
-# Builds the client programs of test/load that are named, and libraries (.so),
-# which may be server modules.
+# Builds the client programs of test/load that are named, those of other folders
+# of test by folder/name, and libraries (.so), which may be server modules.
 rama_programs()
 {
-	local p dir=$RAMA_WORK/build/test/load
+	local p dir
 
 	for p in "$@"; do
+		dir=$RAMA_WORK/build/test/load
+		case $p in */*) dir=$RAMA_WORK/build/test/${p%/*} p=${p##*/} ;; esac
 		case $p in
 			*.so) gcc -std=gnu17 -O2 -Wall -Wextra -Werror -Wno-unused-parameter -I"$RAMA_TOP/src" \
 				-isystem "$("/usr/lib/postgresql/$PG_MAJOR/bin/pg_config" --includedir-server)" \
@@ -164,6 +166,32 @@ rama_setup()
 	rama_packages
 	rama_build
 	cd "$RAMA_WORK"
+}
+
+# rama_optional PACKAGE=PROGRAM...: installs the packages whose programs are
+# missing, if that can be done; what needs them is skipped otherwise.
+rama_optional()
+{
+	local p missing=()
+
+	for p in "$@"; do command -v "${p#*=}" >/dev/null || missing+=("${p%=*}"); done
+	[ ${#missing[@]} != 0 ] || return 0
+	echo "installing ${missing[*]}"
+	{ rama_apt update && rama_apt install -y --no-install-recommends "${missing[@]}"; } >/dev/null 2>&1 ||
+		echo "could not install ${missing[*]}"
+}
+
+# rama_node FOLDER...: node, and the modules that the package-lock.json of these
+# folders of the build name.
+rama_node()
+{
+	local folder
+
+	rama_optional nodejs=node npm=npm
+	for folder in "$@"; do
+		(cd "$RAMA_WORK/build/$folder" && npm ci --cache "$RAMA_WORK/npm" --ignore-scripts --no-audit --no-fund) \
+			>"$RAMA_WORK/npm.log" 2>&1 || echo "could not install the modules of $folder: $(tail -n 1 "$RAMA_WORK/npm.log")"
+	done
 }
 
 # Stops every server whose data directory is below a folder, at once.

@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "path/path.h"
+#include "path/reads.h"
 #include "path/types.h"
 
 #include "catalog/pg_type.h"
@@ -240,22 +240,22 @@ rama_focus_args(RamaFocus *focus, RamaPState *pstate, const RamaArgs *args,
 				Snapshot snapshot)
 {
 	RamaShape	shape;
+	bool		found = true;
 
 	rama_focus_root(focus, pstate);
 	shape = shape_of(focus);
-	for (int i = 0; i < args->count; i++)
+	for (int i = 0; found && i < args->count; i++)
 	{
 		RamaWhere	where;
 
 		rama_where_push(&where, "key", i + 1);
 		if (!rama_input_is_navigator(&args->inputs[i]))
 			go_value(focus, &shape, &args->inputs[i], snapshot);
-		else if (!go_navigator(focus, &shape, pstate, &args->inputs[i], i + 1, snapshot))
-		{
-			rama_where_pop(&where);
-			return false;
-		}
+		else
+			found = go_navigator(focus, &shape, pstate, &args->inputs[i], i + 1, snapshot);
 		rama_where_pop(&where);
 	}
-	return true;
+	if (rama_reads)
+		rama_reads_note_args(pstate, args);
+	return found;
 }

@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "path/path.h"
+#include "path/reads.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -50,6 +50,8 @@ rama_eval_init(RamaEval *eval, RamaPath *path, bool registered, MemoryContext co
 	eval->snapshot = GetActiveSnapshot();
 	if (registered)
 		eval->snapshot = RegisterSnapshot(eval->snapshot);
+	if (rama_reads)
+		rama_reads_note_path(path);
 }
 
 /*

@@ -165,9 +165,9 @@ write_remove(Writer *writer, const char *pointer)
 	appendStringInfoChar(writer->out, '}');
 }
 
-/* "/name", with ~ and / escaped. */
-static void
-append_name(StringInfo pointer, const char *name)
+/* rama_append_pointer() -- "/name", with ~ and / escaped: a part of a JSON Pointer. */
+void
+rama_append_pointer(StringInfo pointer, const char *name)
 {
 	appendStringInfoChar(pointer, '/');
 	for (; *name; name++)
@@ -231,7 +231,7 @@ enter(RamaPatch *patch, Writer *writer, char *const *names, int count, bool isar
 
 		if (container->isarray)
 			return NULL;
-		append_name(pointer, names[i]);
+		rama_append_pointer(pointer, names[i]);
 		child = find_container(container, names[i]);
 		if (child == NULL)
 		{
@@ -336,7 +336,7 @@ write_row(RamaPatch *patch, Writer *writer, const RamaWatchRow *row, int nkeys)
 	container = enter(patch, writer, names, count - 1, row->within == RAMA_VECTOR, &pointer);
 	if (container == NULL)
 		return false;
-	append_name(&pointer, names[count - 1]);
+	rama_append_pointer(&pointer, names[count - 1]);
 	if (container->isarray)
 		return write_element(writer, row, pointer.data);
 	write_member(patch, writer, row, container, names[count - 1], pointer.data);

@@ -28,6 +28,7 @@ extern void rama_append_row(StringInfo line, const RamaWatchRow *row, RamaTailFo
 							const char *id);
 
 /* patch.c */
+extern void rama_append_pointer(StringInfo pointer, const char *name);
 extern RamaPatch *rama_patch_create(MemoryContext context);
 extern void rama_patch_whole(RamaPatch *patch, StringInfo out, Jsonb *value);
 extern bool rama_patch_rows(RamaPatch *patch, StringInfo out, List *rows, int nkeys);

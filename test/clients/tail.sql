@@ -1,0 +1,2 @@
+-- Follow a part of a PState by COPY, until Ctrl-C.
+CALL rama.tail(:'pstate', :'path');
