@@ -152,6 +152,17 @@ typedef bool TU_UpdateIndexes;
 #define rama_restrict_search_path() ((void) 0)
 #endif
 
+/* 17 has another name for a search_path to compare with. */
+#if PG_VERSION_NUM >= 170000
+typedef struct SearchPathMatcher RamaSearchPath;
+#define rama_get_search_path(context) GetSearchPathMatcher(context)
+#define rama_search_path_matches(path) SearchPathMatchesCurrentEnvironment(path)
+#else
+typedef struct OverrideSearchPath RamaSearchPath;
+#define rama_get_search_path(context) GetOverrideSearchPath(context)
+#define rama_search_path_matches(path) OverrideSearchPathMatchesCurrent(path)
+#endif
+
 /* 16 may return sorted datums that are not copied. */
 #if PG_VERSION_NUM >= 160000
 #define tuplesort_getdatum_compat(sort, forward, value, isnull) \

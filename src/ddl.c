@@ -146,8 +146,10 @@ rama_on_sql_drop(PG_FUNCTION_ARGS)
 		}
 		if (classid == ProcedureRelationId)
 		{
-			rama_query_function_dropped(SPI_getvalue(SPI_tuptable->vals[i],
-													 SPI_tuptable->tupdesc, 5));
+			char	   *function = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5);
+
+			rama_query_function_dropped(function);
+			rama_path_function_dropped(function);
 			continue;
 		}
 		if (DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull)) != 0)

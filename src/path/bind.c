@@ -130,6 +130,7 @@ rama_path_bind(RamaPState *pstate, JsonbContainer *json, bool terminals)
 	path->stable = true;
 	path->terminals = terminals;
 	path->context = CurrentMemoryContext;
+	rama_path_begin_binding(path);
 	path->steps = rama_path_parse(json, &path->nsteps);
 	rama_steps_bind(path, path->steps, path->nsteps, &shape);
 	if (terminals)

@@ -156,7 +156,8 @@ get_path(RamaPState *pstate, Jsonb *json, bool terminals)
 	cached = hash_search(paths, &key, HASH_FIND, NULL);
 	if (cached && cached->path->pstate == pstate &&
 		VARSIZE(cached->json) == VARSIZE(json) &&
-		memcmp(cached->json, json, VARSIZE(json)) == 0)
+		memcmp(cached->json, json, VARSIZE(json)) == 0 &&
+		rama_path_is_current(cached->path))
 		return cached->path;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_rama path",

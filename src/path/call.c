@@ -117,8 +117,7 @@ rama_call_add(RamaPath *path, RamaStep *step, const JsonbValue *name, int nargs,
 	{
 		const RamaType *type = value ? rama_shape_type(*value) : NULL;
 
-		/* Its definition may change: a path that calls it is bound each time. */
-		path->stable = false;
+		rama_path_depend(path);
 		call->function = rama_sql_function_bind(step, call->name, type,
 												value ? 1 + nargs : -1, args);
 	}

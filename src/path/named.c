@@ -111,8 +111,7 @@ rama_bind_named(RamaPath *path, RamaStep *step)
 	char	   *fullname;
 	char	   *module;
 
-	/* It may change: a path that uses one is bound at each call. */
-	path->stable = false;
+	rama_path_depend(path);
 	step->args = palloc(sizeof(JsonbValue));
 	if (!find_named(step->name, &step->args[0], &fullname, &module))
 		ereport(ERROR,
@@ -168,6 +167,7 @@ bind_again(RamaPath *path, const RamaStep *step)
 	bound->branch = copy.branches[0];
 	path->bound = lappend(path->bound, bound);
 	MemoryContextSwitchTo(old);
+	rama_path_bound_later(path);
 	return &bound->branch;
 }
 
@@ -207,6 +207,7 @@ insert_path(const char *module, const char *name, Datum path)
 	values[RAMA_NAMED_OWNER - 1] = ObjectIdGetDatum(GetUserId());
 	values[ATTNO_PATH - 1] = path;
 	rama_catalog_insert(TABLE, values, nulls);
+	rama_paths_changed(TABLE);
 }
 
 /*
@@ -255,6 +256,7 @@ rama_drop_path(PG_FUNCTION_ARGS)
 	bool		if_exists = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 
 	rama_named_drop(TABLE, "path", text, if_exists);
+	rama_paths_changed(TABLE);
 	PG_RETURN_VOID();
 }
 
@@ -263,6 +265,7 @@ void
 rama_paths_dropped(const char *module)
 {
 	rama_named_module_dropped(TABLE, module);
+	rama_paths_changed(TABLE);
 }
 
 /* rama_paths_renamed() -- A schema has a new name: so have its paths. */
@@ -270,4 +273,5 @@ void
 rama_paths_renamed(const char *module, const char *newname)
 {
 	rama_named_module_renamed(TABLE, module, newname);
+	rama_paths_changed(TABLE);
 }

@@ -263,6 +263,11 @@ typedef struct RamaPath
 	bool		terminals;		/* may have them: it writes */
 	List	   *bound;			/* those within themselves, named.c */
 	int			users;			/* evaluations; those that an error ended count on */
+	/* current.c: */
+	bool		dependent;		/* on named paths, or on SQL functions */
+	uint64		epoch;
+	Oid			user;
+	RamaSearchPath *search_path;
 } RamaPath;
 
 /* One level of an evaluation. */
@@ -476,6 +481,16 @@ extern RamaBound rama_bound_tighter(const RamaType *type, const RamaBound *a,
 /* pushdown.c */
 extern void rama_steps_push(RamaStep *steps, int nsteps);
 extern int	rama_focus_push(RamaFocus *focus, const RamaStep *step);
+
+/* sqlfunction.c */
+extern void rama_path_function_dropped(const char *identity);
+
+/* current.c */
+extern void rama_path_begin_binding(RamaPath *path);
+extern void rama_path_depend(RamaPath *path);
+extern bool rama_path_is_current(const RamaPath *path);
+extern void rama_path_bound_later(RamaPath *path);
+extern void rama_paths_changed(const char *table);
 
 /* nav_element.c */
 extern void rama_bind_set_elem(RamaPath *path, RamaStep *step);

@@ -42,6 +42,7 @@ typedef struct RamaSqlFunction
 	RamaType   *types;			/* of the arguments */
 	Oid			result;
 	bool		strict;
+	bool		running;
 	FmgrInfo	finfo;
 } RamaSqlFunction;
 
@@ -131,9 +132,9 @@ score_candidate(FuncCandidateList candidate, const RamaType *first, int nargs,
 
 /* The registry knows functions by their name and argument types. */
 static bool
-is_registered(Oid function, ItemPointer tid)
+find_registered(const char *function, ItemPointer tid)
 {
-	Datum		name = CStringGetTextDatum(format_procedure_qualified(function));
+	Datum		name = CStringGetTextDatum(function);
 	Relation	rel = table_open(rama_catalog_relid(REGISTRY), AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -153,11 +154,17 @@ is_registered(Oid function, ItemPointer tid)
 }
 
 static bool
+is_registered(Oid function)
+{
+	return find_registered(format_procedure_qualified(function), NULL);
+}
+
+static bool
 is_allowed(Oid function)
 {
 	return get_func_prokind(function) == PROKIND_FUNCTION && !get_func_retset(function) &&
 		is_usable_type(get_func_rettype(function)) &&
-		(func_volatile(function) == PROVOLATILE_IMMUTABLE || is_registered(function, NULL));
+		(func_volatile(function) == PROVOLATILE_IMMUTABLE || is_registered(function));
 }
 
 static void
@@ -288,6 +295,35 @@ check_execute(Oid function)
 }
 
 /*
+ * Call the function. What an implementation keeps in its FmgrInfo may be in use if
+ * the function comes here again by a path of its own.
+ */
+static Datum
+invoke(RamaSqlFunction *function, FunctionCallInfo fcinfo)
+{
+	FmgrInfo	finfo;
+	Datum		result;
+
+	if (function->running)
+	{
+		fmgr_info_copy(&finfo, &function->finfo, CurrentMemoryContext);
+		fcinfo->flinfo = &finfo;
+		return FunctionCallInvoke(fcinfo);
+	}
+	function->running = true;
+	PG_TRY();
+	{
+		result = FunctionCallInvoke(fcinfo);
+	}
+	PG_FINALLY();
+	{
+		function->running = false;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
  * rama_sql_function_call() -- Call a function, its arguments converted from
  * JSON; false where it returns null.
  *
@@ -318,7 +354,7 @@ rama_sql_function_call(const RamaStep *step, RamaSqlFunction *function, int narg
 		if (fcinfo->args[i].isnull && function->strict)
 			return false;
 	}
-	value = FunctionCallInvoke(fcinfo);
+	value = invoke(function, fcinfo);
 	if (fcinfo->isnull)
 		return false;
 	rama_datum_to_json(function->result, value, result);
@@ -362,25 +398,43 @@ rama_allow_in_paths(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is no function that returns one value",
 						get_func_name(function))));
-	if (!is_registered(function, NULL))
+	if (!is_registered(function))
+	{
 		rama_catalog_insert(REGISTRY, values, nulls);
+		rama_paths_changed(REGISTRY);
+	}
 	PG_RETURN_VOID();
+}
+
+/* Take a function out of the registry, if it is there. */
+static void
+unregister(const char *function)
+{
+	ItemPointerData tid;
+	Relation	rel;
+
+	if (!find_registered(function, &tid))
+		return;
+	rel = table_open(rama_catalog_relid(REGISTRY), RowExclusiveLock);
+	CatalogTupleDelete(rel, &tid);
+	table_close(rel, NoLock);
+	rama_paths_changed(REGISTRY);
 }
 
 /* rama.forbid_in_paths(function) -- ... and no longer, unless it is IMMUTABLE. */
 Datum
 rama_forbid_in_paths(PG_FUNCTION_ARGS)
 {
-	Oid			function = checked_function(fcinfo);
-	ItemPointerData tid;
-
-	if (is_registered(function, &tid))
-	{
-		Relation	rel = table_open(rama_catalog_relid(REGISTRY), RowExclusiveLock);
-
-		CatalogTupleDelete(rel, &tid);
-		CommandCounterIncrement();
-		table_close(rel, NoLock);
-	}
+	unregister(format_procedure_qualified(checked_function(fcinfo)));
 	PG_RETURN_VOID();
+}
+
+/*
+ * rama_path_function_dropped() -- A function is dropped, which is called by its schema,
+ * name and argument types, as pg_event_trigger_dropped_objects() says them.
+ */
+void
+rama_path_function_dropped(const char *identity)
+{
+	unregister(identity);
 }

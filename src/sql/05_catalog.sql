@@ -117,6 +117,12 @@ COMMENT ON TABLE rama.path_function IS
 'SQL functions that paths may call although they are not IMMUTABLE, by qualified name and argument types: see rama.allow_in_paths.';
 SELECT pg_catalog.pg_extension_config_dump('rama.path_function', '');
 
+CREATE FUNCTION rama.paths_loaded() RETURNS trigger
+AS 'MODULE_PATHNAME', 'rama_paths_loaded' LANGUAGE C;
+COMMENT ON FUNCTION rama.paths_loaded() IS
+'Trigger function: sessions bind the paths that they keep anew, after rows of rama.path_function or rama.named_path were restored.';
+CREATE TRIGGER paths_loaded AFTER INSERT OR UPDATE OR DELETE ON rama.path_function FOR EACH STATEMENT EXECUTE FUNCTION rama.paths_loaded();
+
 CREATE TABLE rama.named_path (
 	module text COLLATE "C",
 	name text COLLATE "C",
@@ -128,6 +134,7 @@ COMMENT ON TABLE rama.named_path IS
 'Paths with a name, by schema: see rama.create_path. Rows of schemas that are gone do not count.';
 SELECT pg_catalog.pg_extension_config_dump('rama.named_path', '');
 GRANT SELECT ON rama.named_path TO PUBLIC;
+CREATE TRIGGER paths_loaded AFTER INSERT OR UPDATE OR DELETE ON rama.named_path FOR EACH STATEMENT EXECUTE FUNCTION rama.paths_loaded();
 
 CREATE TABLE rama.query (
 	module text COLLATE "C",
