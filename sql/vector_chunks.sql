@@ -1,5 +1,5 @@
 -- Vectors that are kept in chunks: the table and the view, DDL, and reading.
--- (How they are written: vector_write.sql.)
+-- (How they are written: tap/vector_model.)
 CREATE SCHEMA vc;
 SET search_path = vc;
 SET client_min_messages = warning;
@@ -10,7 +10,8 @@ CREATE DOMAIN positive AS int CHECK (value > 0);
 CREATE DOMAIN pair AS point3;
 SELECT rama.create_pstate('llm', $$
 	map(org: bigint, map(request: uuid, struct(prompt: text, tokens: vector(token: text) subindex)) subindex)$$);
-\d+ llm_tokens
+\d llm_tokens
+SELECT reloptions FROM pg_class WHERE oid = 'llm_tokens'::regclass;
 \d llm_tokens_chunk
 SELECT child, ordinal FROM rama.pstate_child WHERE pstate = 'llm'::regclass ORDER BY ordinal;
 
@@ -57,8 +58,17 @@ INSERT INTO llm_tokens_chunk
 RESET session_replication_role;
 SELECT request, string_agg(coalesce(token, '-'), '' ORDER BY index) AS tokens, array_agg(index ORDER BY index) AS indexes
 	FROM llm_tokens GROUP BY 1 ORDER BY 1;
-EXPLAIN (COSTS OFF) SELECT * FROM llm_tokens
-	WHERE org = 1 AND request = '00000000-0000-0000-0000-000000000001' AND index < 3;
+CREATE FUNCTION index_lines(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		IF line ~ 'Index' THEN
+			RETURN NEXT trim(line);
+		END IF;
+	END LOOP;
+END $$;
+SELECT index_lines($$SELECT * FROM llm_tokens WHERE org = 1 AND request = '00000000-0000-0000-0000-000000000001' AND index < 3$$);
 SELECT * FROM llm_tokens WHERE org = 1 AND request = '00000000-0000-0000-0000-000000000001' AND index BETWEEN 1 AND 4;
 
 -- Each element, each part, each end, by path and by the view
@@ -73,11 +83,11 @@ CREATE TEMP TABLE problems AS
 UNION ALL
 	SELECT request, 'range', f, t, rama.select_one('llm', jsonb_build_array(1, request, 'tokens', jsonb_build_array('srange', f, t))),
 		(SELECT coalesce(jsonb_agg(token ORDER BY index), '[]') FROM llm_tokens x WHERE x.request = r.request AND index >= f AND index < t)
-	FROM llm_request r, generate_series(0, 27) f, generate_series(f, 28) t
+	FROM llm_request r, generate_series(0, 27, 2) f, generate_series(f, 28, 3) t
 UNION ALL
 	SELECT request, 'count', f, t, rama.select_one('llm', jsonb_build_array(1, request, 'tokens', jsonb_build_array('srange', f, t), '["view", "count"]'::jsonb)),
 		(SELECT to_jsonb(count(*)) FROM llm_tokens x WHERE x.request = r.request AND index >= f AND index < t)
-	FROM llm_request r, generate_series(0, 27) f, generate_series(f, 28) t
+	FROM llm_request r, generate_series(0, 27, 2) f, generate_series(f, 28, 3) t
 UNION ALL
 	SELECT request, e, 0, t, (SELECT rama.select('llm', jsonb_build_array(1, request, 'tokens', jsonb_build_array('srange', 0, t), jsonb_build_array(e)))),
 		(SELECT nullif(to_jsonb(token), 'null') FROM llm_tokens x WHERE x.request = r.request AND index < t
@@ -141,18 +151,18 @@ SELECT length(rama.get_text('large', 'v', i)) FROM generate_series(0, 3) i;
 SELECT rama.drop_pstate('large');
 
 -- The view and the table of chunks follow the root, and stay as they are.
-CREATE ROLE vc_owner;
-CREATE ROLE vc_reader;
+CREATE ROLE regress_vc_owner;
+CREATE ROLE regress_vc_reader;
 CREATE SCHEMA vc2;
-GRANT ALL ON SCHEMA vc, vc2 TO vc_owner;
-GRANT USAGE ON SCHEMA vc2 TO vc_reader;
+GRANT ALL ON SCHEMA vc, vc2 TO regress_vc_owner;
+GRANT USAGE ON SCHEMA vc2 TO regress_vc_reader;
 SELECT rama.create_pstate('m', 'map(k: text, vector(v: int) subindex)');
 ALTER TABLE m RENAME TO n;
 ALTER TABLE n SET SCHEMA vc2;
-ALTER TABLE vc2.n OWNER TO vc_owner;
-GRANT SELECT ON vc2.n TO vc_reader;
-SELECT oid::regclass, relkind, relowner::regrole, relacl FROM pg_class WHERE relnamespace = 'vc2'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
-SET ROLE vc_reader;
+ALTER TABLE vc2.n OWNER TO regress_vc_owner;
+GRANT SELECT ON vc2.n TO regress_vc_reader;
+SELECT oid::regclass, relkind, relowner::regrole, has_table_privilege('regress_vc_reader', oid, 'SELECT') AS readable FROM pg_class WHERE relnamespace = 'vc2'::regnamespace AND relkind IN ('r', 'v') ORDER BY relname;
+SET ROLE regress_vc_reader;
 SELECT * FROM vc2.n_v;
 RESET ROLE;
 ALTER VIEW vc2.n_v RENAME TO x;
@@ -185,7 +195,7 @@ INSERT INTO vc2.n_v_chunk VALUES ('a', 9223372036854775807, 1, 0, '{1}'), ('b', 
 RESET session_replication_role;
 ALTER TABLE vc2.n_v_chunk ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON vc2.n_v_chunk USING (k = 'b');
-SET ROLE vc_reader;
+SET ROLE regress_vc_reader;
 SELECT * FROM vc2.n_v;
 SELECT rama.get('vc2.n', 'a', 0);
 RESET ROLE;
@@ -195,12 +205,63 @@ CREATE INDEX ON vc2.n_v_chunk (count);
 DROP TABLE vc2.n;
 DROP TABLE vc2.n CASCADE;
 SELECT relname FROM pg_class WHERE relnamespace = 'vc2'::regnamespace;
-DROP OWNED BY vc_owner, vc_reader;
-DROP ROLE vc_owner, vc_reader;
+DROP OWNED BY regress_vc_owner, regress_vc_reader;
+DROP ROLE regress_vc_owner, regress_vc_reader;
+
+-- Wider keys and elements: the view is made anew, no chunk is rewritten.
+CREATE ROLE regress_vc_reader;
+SELECT rama.create_pstate('w', 'map(k: varchar(3), struct(v: vector(varchar(3)) subindex, n: vector(n: numeric(5,2)) subindex, t: vector(text) subindex))');
+GRANT SELECT ON w TO regress_vc_reader;
+SELECT rama.push('w', 'abc', 'v', 'abc'), rama.push('w', 'abc', 'n', 1.5), rama.push('w', 'abc', 't', 'x');
+CREATE TEMP TABLE files AS SELECT oid, relfilenode FROM pg_class WHERE relname IN ('w_v_chunk', 'w_n_chunk', 'w_t_chunk');
+CREATE VIEW on_it AS SELECT * FROM w_v;
+SELECT rama.alter_pstate('w', 'map(k: varchar(3), struct(v: vector(varchar(5)) subindex, n: vector(n: numeric(5,2)) subindex, t: vector(text) subindex))');
+DROP VIEW on_it;
+SELECT rama.alter_pstate('w', 'map(k: varchar(5), struct(more: vector(date) subindex, v: vector(varchar(5)) subindex, n: vector(n: numeric) subindex, t: vector(text) subindex))');
+SELECT rama.push('w', 'abc', 'v', 'abcde'), rama.push('w', 'abcde', 'n', 12345.678), rama.push('w', 'abc', 'more', '2026-01-02');
+SELECT rama.get('w');
+SELECT c.relname, c.relkind, has_table_privilege('regress_vc_reader', c.oid, 'SELECT') AS readable, c.relfilenode = f.relfilenode AS kept,
+		string_agg(format('%s %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+	FROM rama.pstate_child p JOIN pg_class c ON c.oid = p.child LEFT JOIN files f USING (oid) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+	WHERE p.pstate = 'w'::regclass GROUP BY p.ordinal, c.oid, c.relname, c.relkind, 4 ORDER BY p.ordinal;
+SELECT * FROM w_v; SELECT * FROM w_n; SELECT * FROM w_more;
+DROP VIEW w_v;
+SELECT rama.alter_pstate('w', 'map(k: varchar(5), struct(more: vector(date) subindex, v: vector(text) subindex, n: vector(n: numeric) subindex, t: vector(text) subindex))');
+SELECT rama.alter_pstate('w', 'map(k: varchar(5), struct(more: vector(date) subindex, v: vector(varchar(2)) subindex, n: vector(n: numeric) subindex, t: vector(text) subindex))');
+SELECT rama.alter_pstate('w', 'map(k: varchar(5), struct(more: vector(date) subindex, v: vector(struct(elem: varchar(5))) subindex, n: vector(n: numeric) subindex, t: vector(text) subindex))');
+SELECT rama.drop_pstate('w');
+DROP ROLE regress_vc_reader;
 
 -- Eight levels of collections below each other, with a vector at the end
 SELECT rama.create_pstate('deep', $$map(a: int, map(b: text, map(c: bigint, map(d: date, map(e: uuid,
 	map(f: numeric, map(g: boolean, map(h: int, vector(i: text) subindex))))))))$$);
 SELECT format_type(atttypid, atttypmod), attname FROM pg_attribute WHERE attrelid = 'deep_i_chunk'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT count(rama.push('deep', 1, 'b', 3, '2026-01-02', '00000000-0000-0000-0000-000000000005', 6.5, true, h, 'i' || i)) FROM generate_series(8, 9) h, generate_series(1, 200) i;
+SELECT h, count(*), max(index), min(i), max(i) FROM deep_i WHERE a = 1 AND f = 6.5 GROUP BY h ORDER BY h;
+SELECT rama.get('deep', 1, 'b', 3, '2026-01-02', '00000000-0000-0000-0000-000000000005', 6.5, true, 9, 199);
+SELECT rama.select('deep', '[1, "b", 3, "2026-01-02", ["map-vals"], ["map-vals"], true, ["map-vals"], ["srange", 98, 100], ["all"]]');
+SELECT rama.remove('deep', 1, 'b', 3, '2026-01-02', '00000000-0000-0000-0000-000000000005', 6.5, true, 9, 0);
+SELECT rama.select('deep', '[["map-vals"], ["map-vals"], ["map-vals"], ["map-vals"], ["map-vals"], ["map-vals"], ["map-vals"], ["map-vals"], ["multi-path", [["first"]], [["last"]], [["view", "count"]]]]');
+SELECT rama.remove('deep', 1, 'b', 3);
+SELECT count(*) FROM deep_i_chunk;
+
+-- What a batch has changed is told for elements, not for chunks.
+SELECT rama.create_depot('lines', 'id bigint, line text');
+SELECT rama.create_pstate('logs', 'map(id: bigint, vector(line: text) subindex)');
+CREATE TABLE said (LIKE logs_line);
+ALTER TABLE said RENAME line TO old_line;
+ALTER TABLE said ADD COLUMN new_line text;
+SELECT rama.create_topology('keeping', 'microbatch', 'lines', writes => '{logs}', sql => $$
+	SELECT rama.push('logs', id, line) FROM batch WHERE line <> '-';
+	SELECT rama.remove('logs', id, 1) FROM batch WHERE line = '-';
+	INSERT INTO vc.said SELECT * FROM changed_logs_line $$);
+INSERT INTO lines SELECT 1, 'x' || i FROM generate_series(1, 4) i;
+SELECT rama.wait('keeping');
+INSERT INTO lines VALUES (2, 'y'), (1, 'x5'), (1, '-');
+SELECT rama.wait('keeping');
+SELECT * FROM said ORDER BY id, index, old_line NULLS FIRST;
+SELECT * FROM logs_line ORDER BY 1, 2;
+SELECT rama.add_source('keeping', 'lines', sql => 'SELECT * FROM changed_logs_line_chunk');
+DROP TABLE keeping;
 
 DROP SCHEMA vc, vc2 CASCADE;

@@ -4,14 +4,18 @@
  *	  rama.alter_pstate(): a wider schema for what is stored already.
  *
  * No table is rewritten. What is added comes last in its table, wherever the
- * schema has it (bind.c maps columns by name).
+ * schema has it (bind.c maps columns by name). Views on the chunks of vectors are
+ * made anew where the type of a key or of the elements becomes wider.
  *
  *-------------------------------------------------------------------------
  */
 #include "pg_rama.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_attribute.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "pstate/buffer.h"
@@ -20,12 +24,14 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 /* Columns of rama.pstate and rama.pstate_child */
 #define Anum_pstate_schema 2
 #define Anum_pstate_types 4
 #define Anum_pstate_typmods 5
+#define Anum_pstate_child_child 1
 #define Anum_pstate_child_pstate 2
 
 PG_FUNCTION_INFO_V1(rama_alter_pstate);
@@ -110,6 +116,8 @@ table_changes(RamaTable *from, RamaTable *to)
 
 		if (was && was->typid == column->typid && was->typmod == column->typmod)
 			continue;
+		if (column->role == RAMA_COLUMN_CHUNK)
+			continue;			/* widen_elements() */
 		if (was == NULL)
 			check_new_column(to, column);
 		appendStringInfo(&sql, was ? "%s ALTER COLUMN %s TYPE %s" : "%s ADD COLUMN %s %s",
@@ -119,13 +127,79 @@ table_changes(RamaTable *from, RamaTable *to)
 	return sql.len > 0 ? sql.data : NULL;
 }
 
+/* Is a key or the element of another type? */
+static bool
+view_differs(RamaTable *from, RamaTable *to)
+{
+	for (int i = 0; i < to->ncolumns; i++)
+		if (from->columns[i].typid != to->columns[i].typid ||
+			from->columns[i].typmod != to->columns[i].typmod)
+			return true;
+	return false;
+}
+
+/* Nothing depends on such a view but what the user has made: then an error says so. */
+static void
+drop_view(RamaTable *view)
+{
+	char	   *sql = psprintf("DROP VIEW %s", rama_quoted_relation_name(view->relid));
+
+	(void) rama_catalog_delete("pstate_child", Anum_pstate_child_child, view->relid);
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not execute: %s", sql);
+}
+
+/* Views that will be made anew: tables cannot be altered below them. */
+static void
+drop_views(RamaPState *from, RamaPState *to)
+{
+	for (int i = 0; i < to->ntables; i++)
+	{
+		RamaTable  *is = to->tables[i];
+		RamaTable  *was = find_table(from, is->name);
+
+		if (was == NULL || is->chunks == NULL || !view_differs(was, is))
+			continue;
+		drop_view(was);
+		is->relid = InvalidOid;
+	}
+}
+
+/*
+ * Elements may be longer than before. Core would rewrite the table, since it does
+ * not look into arrays.
+ */
+static void
+widen_elements(RamaTable *from, RamaTable *to)
+{
+	AttrNumber	attno = RAMA_CHUNK_ELEMENTS(to);
+	int32		typmod = to->columns[attno - 1].typmod;
+	Relation	rel;
+	HeapTuple	tuple;
+
+	if (from->columns[attno - 1].typmod == typmod)
+		return;
+	LockRelationOid(to->relid, AccessExclusiveLock);
+	rel = table_open(AttributeRelationId, RowExclusiveLock);
+	tuple = SearchSysCacheCopyAttNum(to->relid, attno);
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for attribute %d of relation %u", attno, to->relid);
+	((Form_pg_attribute) GETSTRUCT(tuple))->atttypmod = typmod;
+	CatalogTupleUpdate(rel, &tuple->t_self, tuple);
+	heap_freetuple(tuple);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
 static void
 alter_table(RamaTable *from, RamaTable *to)
 {
-	char	   *changes = table_changes(from, to);
+	char	   *changes = to->chunks ? NULL : table_changes(from, to);
 	Oid			before;
 	char	   *sql;
 
+	if (to->logical)
+		widen_elements(from, to);
 	if (changes == NULL)
 		return;
 	before = filenumber(to->relid, NULL);
@@ -157,6 +231,7 @@ apply(RamaPState *from, RamaPState *to, RamaSchema *schema, List *types, List *t
 	rama_pstate_forget_dependencies(relid);
 	CommandCounterIncrement();
 	SPI_connect();
+	drop_views(from, to);
 	rama_tables_create(to, get_rel_namespace(relid));
 	rama_catalog_update("pstate", relid, lengthof(attnos), attnos, changed, nulls);
 	(void) rama_catalog_delete("pstate_child", Anum_pstate_child_pstate, relid);
@@ -168,7 +243,10 @@ apply(RamaPState *from, RamaPState *to, RamaSchema *schema, List *types, List *t
 		if (was)
 			alter_table(was, to->tables[i]);
 	}
+	rama_views_create(to, get_rel_namespace(relid));
 	SPI_finish();
+	(void) rama_catalog_delete("pstate_child", Anum_pstate_child_pstate, relid);
+	rama_children_insert(to);
 	rama_pstate_record_dependencies(relid);
 	rama_catalog_changed(relid);
 }

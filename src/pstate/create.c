@@ -180,9 +180,39 @@ complete_table(RamaTable *table, const char *name)
 					 name));
 }
 
+static void
+set_relid(RamaTable *table, Oid nspid)
+{
+	table->relid = get_relname_relid(table->name, nspid);
+	if (!OidIsValid(table->relid))
+		elog(ERROR, "table \"%s\" is gone", table->name);
+}
+
 /*
- * rama_tables_create() -- Make the tables and views of a layout that are not there yet:
- * those without relid, which they get. Needs SPI.
+ * rama_views_create() -- The same for the views on the chunks of vectors, after
+ * their tables.
+ */
+void
+rama_views_create(RamaPState *pstate, Oid nspid)
+{
+	char	   *nspname = get_namespace_name(nspid);
+
+	for (int i = 0; i < pstate->ntables; i++)
+	{
+		RamaTable  *table = pstate->tables[i];
+
+		if (table->chunks == NULL || OidIsValid(table->relid))
+			continue;
+		rama_check_name_free(nspid, table->name);
+		create_view(table, quote_qualified_identifier(nspname, table->name),
+					quote_qualified_identifier(nspname, table->chunks->name));
+		set_relid(table, nspid);
+	}
+}
+
+/*
+ * rama_tables_create() -- Make the tables of a layout that are not there yet: those
+ * without relid, which they get. Needs SPI.
  *
  * Error (42P07) if a name is taken.
  */
@@ -196,18 +226,12 @@ rama_tables_create(RamaPState *pstate, Oid nspid)
 	for (int i = 0; i < pstate->ntables; i++)
 	{
 		RamaTable  *table = pstate->tables[i];
-		char	   *name = quote_qualified_identifier(nspname, table->name);
 
-		if (OidIsValid(table->relid))
+		if (OidIsValid(table->relid) || table->chunks)
 			continue;
 		rama_check_name_free(nspid, table->name);
-		if (table->chunks)
-			create_view(table, name, quote_qualified_identifier(nspname, table->chunks->name));
-		else
-			create_table(table, name);
-		table->relid = get_relname_relid(table->name, nspid);
-		if (!OidIsValid(table->relid))
-			elog(ERROR, "table \"%s\" is gone", table->name);
+		create_table(table, quote_qualified_identifier(nspname, table->name));
+		set_relid(table, nspid);
 		made = lappend(made, table);
 	}
 	/* Names that the indexes take must not be the tables'. */
@@ -215,8 +239,7 @@ rama_tables_create(RamaPState *pstate, Oid nspid)
 	{
 		RamaTable  *table = lfirst(lc);
 
-		if (table->chunks == NULL)
-			complete_table(table, quote_qualified_identifier(nspname, table->name));
+		complete_table(table, quote_qualified_identifier(nspname, table->name));
 	}
 }
 
@@ -235,7 +258,7 @@ make_array(List *list, Oid type)
 }
 
 /*
- * rama_children_insert() -- The rows of rama.pstate_child.
+ * rama_children_insert() -- The rows of rama.pstate_child, of what is there.
  */
 void
 rama_children_insert(RamaPState *pstate)
@@ -249,6 +272,8 @@ rama_children_insert(RamaPState *pstate)
 		};
 		bool		child_nulls[Natts_pstate_child] = {false};
 
+		if (!OidIsValid(pstate->tables[i]->relid))
+			continue;
 		rama_catalog_insert("pstate_child", child, child_nulls);
 	}
 }
@@ -480,6 +505,7 @@ rama_create_pstate(PG_FUNCTION_ARGS)
 	rama_activate_if_first();
 	SPI_connect();
 	rama_tables_create(pstate, nspid);
+	rama_views_create(pstate, nspid);
 	SPI_finish();
 	relid = pstate->tables[0]->relid;
 	insert_catalog_rows(pstate, schema, types, typmods);

@@ -205,7 +205,8 @@ rama_pstate_follow(Oid root)
 
 	rama_layout_check(pstate);
 	for (int i = 1; i < pstate->ntables; i++)
-		follow_one(pstate->tables[i], form, acl);
+		if (OidIsValid(pstate->tables[i]->relid))	/* not while it is made anew */
+			follow_one(pstate->tables[i], form, acl);
 }
 
 /* Error (0A000) if a child has been altered in what follows the root. */

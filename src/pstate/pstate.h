@@ -219,6 +219,7 @@ extern void rama_schema_resolve(RamaSchema *schema, List **types, List **typmods
 extern void rama_notice_implied(const RamaNode *node);
 extern char *rama_column_type(const RamaColumn *column);
 extern void rama_tables_create(RamaPState *pstate, Oid nspid);
+extern void rama_views_create(RamaPState *pstate, Oid nspid);
 extern void rama_children_insert(RamaPState *pstate);
 extern void rama_pstate_describe(Oid relid, RamaSchema *schema, List *types, List *typmods,
 								 Datum *values);

@@ -163,6 +163,8 @@ check_table(const RamaNode *from, const RamaNode *to)
 	RamaTable  *was = from->table;
 	RamaTable  *is = to->table;
 
+	if ((was->chunks != NULL) != (is->chunks != NULL))
+		refuse(from, "would be stored otherwise");
 	check_name(from, "table", was->name, is->name);
 	check_name(from, "key column", was->columns[was->nkeys - 1].name,
 			   is->columns[is->nkeys - 1].name);
@@ -241,6 +243,12 @@ rama_widen_check(const RamaNode *from, const RamaNode *to)
 	if (from->kind != to->kind)
 		refuse(from, psprintf("would be a %s", kind_of(to)));
 	check_storage(from, to);
+	/* Arrays have the type of their elements in them. */
+	if (from->storage == RAMA_IN_COLUMN && from->table->chunks &&
+		from->kind == RAMA_SCALAR && from->schema->typid != to->schema->typid)
+		refuse(from, psprintf("would be of type %s instead of %s, in chunks that would have to be rewritten",
+							  rama_type_format(to->schema->typid, to->schema->typmod),
+							  rama_type_format(from->schema->typid, from->schema->typmod)));
 	if (from->kind == RAMA_SCALAR)
 		check_type(from, "values", from->schema, to->schema, injson);
 	else if (from->kind == RAMA_STRUCT)

@@ -189,7 +189,7 @@ my @sql = (
 	sub { return { o => 'half', k => key(), n => raw(num(2)) }; });
 
 my @utility = ('ANALYZE tx', 'REINDEX TABLE tx', 'REINDEX TABLE nest_j', 'CLUSTER tx USING tx_k_idx',
-	'CREATE INDEX IF NOT EXISTS tx_extra ON tx (n, k)', 'DROP INDEX IF EXISTS tx_extra', 'CLUSTER nest_v USING nest_v_k_j_index_idx',
+	'CREATE INDEX IF NOT EXISTS tx_extra ON tx (n, k)', 'DROP INDEX IF EXISTS tx_extra', 'CLUSTER nest_v_chunk USING nest_v_chunk_k_j_chunk_idx',
 	'ALTER TABLE bulk SET (fillfactor = 80)');
 
 sub random_op

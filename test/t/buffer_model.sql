@@ -36,6 +36,10 @@ CREATE VIEW wrong AS
 	UNION ALL
 	SELECT 'bulk', i::text FROM bulk o WHERE coalesce(v_count, 0) <> (SELECT count(*) FROM bulk_v v WHERE v.i = o.i)
 	UNION ALL
+	SELECT 'chunks', k FROM nest_v_chunk GROUP BY k, j
+	HAVING max(chunk) <> 9223372036854775807 OR bool_or(count <> cardinality(elements))
+		OR (max(first) IS NOT NULL AND max(first) <> sum(count) FILTER (WHERE chunk < 9223372036854775807))
+	UNION ALL
 	SELECT 'vec', index::text FROM vec o
 	WHERE coalesce(cards_count, 0) <> (SELECT count(*) FROM vec_cards c WHERE c.index = o.index)
 	UNION ALL
@@ -290,7 +294,9 @@ CREATE TABLE misreported (batch bigint, what text, said text);
 CREATE FUNCTION mirroring(t regclass) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	keys text[] := ARRAY(SELECT attname FROM pg_attribute JOIN pg_index ON attrelid = indrelid AND attnum = ANY (indkey)
-		WHERE indrelid = t AND indisreplident ORDER BY attnum);
+		WHERE indrelid = t AND indisreplident
+		UNION ALL SELECT attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+		WHERE attrelid = t AND relkind = 'v' AND attnum > 0 AND attnum < relnatts);
 	vals text[] := ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = t AND attnum > 0 AND NOT attname = ANY (keys) ORDER BY attnum);
 	same text := coalesce((SELECT string_agg(format('o.%1$I = c.%1$I', k), ' AND ') FROM unnest(keys) k), 'true');
 	one_side text := 'INSERT INTO misreported SELECT rama.batch_id(), %L, c::text FROM %I c LEFT JOIN %s o ON %s WHERE ROW(%s) IS DISTINCT FROM ROW(%s)';
@@ -318,7 +324,7 @@ END $$;
 SELECT rama.add_source('runs', 'events', sql => 'SELECT 1' || string_agg(mirroring(t), ''))
 FROM (SELECT pstate AS t FROM rama.pstates WHERE module = :'module'
 	UNION ALL SELECT child FROM rama.pstate_child c JOIN rama.pstates p USING (pstate) WHERE module = :'module') x
-WHERE t NOT IN ('unowned'::regclass, 'late'::regclass) HAVING :'mirror' = 'yes';
+WHERE t NOT IN ('unowned'::regclass, 'late'::regclass) AND t::text !~ '_chunk$' HAVING :'mirror' = 'yes';
 
 -- Every row of every table of the PStates
 CREATE FUNCTION dump() RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -326,7 +332,7 @@ DECLARE
 	t name;
 BEGIN
 	FOR t IN SELECT relname FROM pg_class c JOIN pg_namespace s ON s.oid = relnamespace
-		WHERE nspname = current_schema() AND relkind = 'r'
+		WHERE nspname = current_schema() AND relkind IN ('r', 'v') AND relname !~ '_chunk$'
 			AND (EXISTS (SELECT FROM rama.pstates p WHERE p.pstate = c.oid) OR EXISTS (SELECT FROM rama.pstate_child p WHERE p.child = c.oid))
 	LOOP
 		RETURN QUERY EXECUTE format($q$SELECT %L || (SELECT string_agg(coalesce(value, '~'), '|' ORDER BY i)
