@@ -89,6 +89,7 @@ pass(RamaFilter *filter, int64 version, const RamaOp *op)
 	if (op->kind == RAMA_OP_ADD)
 		row->now = value_of(&op->now);
 	row->within = within(op);
+	row->holds = op->node && op->node->kind != RAMA_SCALAR;
 	filter->rows = lappend(filter->rows, row);
 }
 
@@ -300,6 +301,8 @@ part_op(RamaFilter *filter, int64 version, const RamaOp *op, const JsonbValue *k
 	}
 	value = op->kind == RAMA_OP_REMOVE ? NULL :
 		cut(&op->value, watch->restkeys + below, NULL, watch->nrest - below);
+	if (value == NULL && op->isnew && below == 0)
+		return;
 	add_row(filter, version, value ? RAMA_OP_SET : RAMA_OP_REMOVE,
 			path_of_keys(watch->keys, watch->nkeys, key, watch->nrest, watch->restkeys), value);
 }

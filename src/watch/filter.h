@@ -55,6 +55,7 @@ typedef struct RamaWatchRow
 	Jsonb	   *now;			/* add: the new value */
 	RamaSchemaKind within;		/* what the last key is a key of, insert into a
 								 * set: the set; SCALAR: plain JSON */
+	bool		holds;			/* what is at the path has others below */
 } RamaWatchRow;
 
 /*

@@ -40,6 +40,7 @@ typedef struct Writer
 {
 	StringInfo	out;
 	bool		first;
+	bool		made;			/* for this row something that encloses it */
 } Writer;
 
 /* rama_patch_create() -- Of a value that is null. */
@@ -195,6 +196,7 @@ static void
 write_root(RamaPatch *patch, Writer *writer, Jsonb *value)
 {
 	write_operation(writer, "replace", "", value);
+	writer->made = true;
 	if (patch->context)
 		MemoryContextDelete(patch->context);
 	patch->context = AllocSetContextCreate(patch->parent, "pg_rama patch", ALLOCSET_SMALL_SIZES);
@@ -238,6 +240,7 @@ enter(RamaPatch *patch, Writer *writer, char *const *names, int count, bool isar
 			bool		array = i == count - 1 && isarray;
 
 			write_operation(writer, "add", pointer->data, empty(array));
+			writer->made = true;
 			child = new_container(patch, container, names[i], array);
 		}
 		container = child;
@@ -267,15 +270,19 @@ static void
 write_member(RamaPatch *patch, Writer *writer, const RamaWatchRow *row, Container *object,
 			 const char *name, const char *pointer)
 {
+	bool		was_there;
+
 	if (row->kind == RAMA_OP_ADD)
 	{
 		write_operation(writer, op_of_add(row), pointer, row->now);
 		return;
 	}
+	was_there = !writer->made && (!row->holds || find_container(object, name));
 	forget_child(object, name);
 	if (row->kind == RAMA_OP_REMOVE || (row->value == NULL && row->within == RAMA_STRUCT))
 	{
-		write_remove(writer, pointer);
+		if (was_there)
+			write_remove(writer, pointer);
 		return;
 	}
 	write_operation(writer, "add", pointer, row->value);
@@ -318,6 +325,7 @@ write_row(RamaPatch *patch, Writer *writer, const RamaWatchRow *row, int nkeys)
 	for (int i = 0; i < count; i++)
 		names[i] = name_of(getIthJsonbValueFromContainer(&row->path->root, nkeys + i));
 	initStringInfo(&pointer);
+	writer->made = false;
 	if (row->kind == RAMA_OP_INSERT && row->within == RAMA_SET)
 		return false;
 	if (row->kind == RAMA_OP_APPEND)
@@ -349,7 +357,7 @@ write_row(RamaPatch *patch, Writer *writer, const RamaWatchRow *row, int nkeys)
 void
 rama_patch_whole(RamaPatch *patch, StringInfo out, Jsonb *value)
 {
-	Writer		writer = {out, true};
+	Writer		writer = {out, true, false};
 
 	appendStringInfoChar(out, '[');
 	write_root(patch, &writer, value);
@@ -363,7 +371,7 @@ rama_patch_whole(RamaPatch *patch, StringInfo out, Jsonb *value)
 bool
 rama_patch_rows(RamaPatch *patch, StringInfo out, List *rows, int nkeys)
 {
-	Writer		writer = {out, true};
+	Writer		writer = {out, true, false};
 	ListCell   *lc;
 
 	appendStringInfoChar(out, '[');

@@ -385,6 +385,8 @@ take_rows(Tail *tail, TailWatch *watch, int64 version)
 {
 	ListCell   *lc;
 	bool		whole = watch->filter->whole;
+	bool		only_whole = watch->watch->class == RAMA_WATCH_WHOLE ||
+		(watch->watch->class == RAMA_WATCH_ENTRIES && tail->format == RAMA_TAIL_PATCH);
 
 	foreach(lc, rama_filter_end(watch->filter, version,
 								ActiveSnapshotSet() ? GetActiveSnapshot() : NULL))
@@ -392,7 +394,7 @@ take_rows(Tail *tail, TailWatch *watch, int64 version)
 		RamaWatchRow *row = lfirst(lc);
 
 		/* What was read again may be what it was. */
-		if (whole && watch->watch->class != RAMA_WATCH_VALUE)
+		if (whole && only_whole)
 		{
 			uint64		hash = hash_of(row->value);
 

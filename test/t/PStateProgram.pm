@@ -11,7 +11,7 @@ use Exporter 'import';
 use PStateModel;
 use Storable qw(dclone);
 
-our @EXPORT_OK = qw(%schemas new_state random_event run_event digest encode);
+our @EXPORT_OK = qw(%schemas new_state random_event random_write run_event digest encode);
 
 our %schemas = (
 	tx => 'map(k: text, n: bigint)',
@@ -131,6 +131,9 @@ my %write = (
 	bulk => sub { return pick([ 'add', raw(num(150)), 'n', raw(1) ], [ 'push', raw(num(150)), 'v', raw(num(9)) ],
 		[ 'remove', raw(num(150)), 'v', raw(num(3)) ], [ 'remove', raw(num(150)) ]); },
 	unowned => sub { return pick([ 'add', key(), raw(1) ], [ 'remove', key() ]); });
+
+# A write to one of them: the function's name and its arguments
+sub random_write { my ($name) = @_; return $write{$name}->(); }
 
 my %read = (
 	tx => sub { return pick([], [ key() ]); },
