@@ -155,12 +155,12 @@ rama_copyout_commit(RamaCopyOut *out)
 }
 
 /*
- * rama_copyout_wait() -- Wait for the latch, or the end of the connection,
- * which ends the process (FATAL 08006). Interrupts are served. Where the
+ * rama_copyout_wait() -- Wait for the latch, or so many ms (-1: for ever), or
+ * the end of the connection, which ends the process (FATAL 08006). Interrupts are served. Where the
  * system cannot tell of a closed socket, the next line finds out.
  */
 void
-rama_copyout_wait(void)
+rama_copyout_wait(long timeout)
 {
 	WaitEvent	events[3];
 	int			n;
@@ -169,13 +169,14 @@ rama_copyout_wait(void)
 	InvalidateCatalogSnapshotConditionally();
 	if (!WaitEventSetCanReportClosed())
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+						 (timeout >= 0 ? WL_TIMEOUT : 0), timeout, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		return;
 	}
 	ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_CLOSED, NULL);
-	n = WaitEventSetWait(FeBeWaitSet, -1, events, lengthof(events), PG_WAIT_EXTENSION);
+	n = WaitEventSetWait(FeBeWaitSet, timeout, events, lengthof(events), PG_WAIT_EXTENSION);
 	for (int i = 0; i < n; i++)
 	{
 		if (events[i].events & WL_LATCH_SET)

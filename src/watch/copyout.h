@@ -26,7 +26,7 @@ extern void rama_copyout_begin(RamaCopyOut *out, FunctionCallInfo fcinfo, const 
 extern void rama_copyout_end_line(RamaCopyOut *out);
 extern void rama_copyout_send(RamaCopyOut *out);
 extern void rama_copyout_commit(RamaCopyOut *out);
-extern void rama_copyout_wait(void);
+extern void rama_copyout_wait(long timeout);
 extern void rama_copyout_end(RamaCopyOut *out);
 
 #endif							/* RAMA_COPYOUT_H */

@@ -81,6 +81,11 @@ extern bool rama_watch_key_within(const RamaWatchPath *watch, const JsonbValue *
 extern bool rama_watch_satisfied(RamaWatchPath *watch, const JsonbValue *key,
 								 const JsonbValue *value, Jsonb **result);
 
+extern bool rama_watch_is_dropped(Oid pstate, bool *busy);
+
+/* How long until the next look at a PState that somebody has locked. */
+#define RAMA_WATCH_BUSY_MS 50
+
 /* filter.c */
 extern void rama_filter_begin(RamaFilter *filter, RamaWatchPath *watch);
 extern void rama_filter_op(RamaFilter *filter, int64 version, const RamaOp *op);

@@ -40,8 +40,6 @@
 #define ROUND_VERSIONS 1000
 /* A notifier without watches ends after so long. */
 #define IDLE_MS 10000
-/* Look again at a PState that somebody has locked. */
-#define LOCKED_MS 50
 /* NOTIFY takes payloads that are shorter than this. */
 #define MAX_PAYLOAD 8000
 
@@ -551,7 +549,7 @@ notify(WatchedPState *pstate)
 			pstate->failed = false;
 		}
 		else
-			pstate->retry_at = rama_ticks_after(rama_ticks(), LOCKED_MS);
+			pstate->retry_at = rama_ticks_after(rama_ticks(), RAMA_WATCH_BUSY_MS);
 	}
 	PG_CATCH();
 	{
@@ -573,10 +571,14 @@ notify(WatchedPState *pstate)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
-/* Which PStates have been dropped? Their watches have to be told. */
+/*
+ * Which PStates have been dropped? Their watches have to be told. *next is
+ * when to look again.
+ */
 static void
-find_dropped(void)
+find_dropped(RamaTicks *next)
 {
+	bool		busy = false;
 	ListCell   *lc;
 
 	rama_start_transaction();
@@ -584,10 +586,12 @@ find_dropped(void)
 	{
 		WatchedPState *pstate = lfirst(lc);
 
-		if (!pstate->gone && !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(pstate->relid)))
+		if (!pstate->gone && rama_watch_is_dropped(pstate->relid, &busy))
 			pstate->failed = true;
 	}
 	CommitTransactionCommand();
+	if (busy)
+		*next = Min(*next, rama_ticks_after(rama_ticks(), RAMA_WATCH_BUSY_MS));
 }
 
 /* True if there was anything to do; *next says when there will be. */
@@ -636,7 +640,7 @@ rama_notifier_main(Datum arg)
 			continue;
 		if (nwatches > 0)
 		{
-			find_dropped();
+			find_dropped(&next);
 			if (rama_enabled && notify_all(&next))
 				continue;
 			(void) rama_listen_wait(next == RAMA_NEVER ? -1 : Max(1, rama_ms_until(next)));

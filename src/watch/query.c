@@ -308,7 +308,7 @@ wait_for_change(Watch *watch)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!is_ready(watch->run))
-			rama_copyout_wait();
+			rama_copyout_wait(-1);
 	}
 }
 

@@ -19,8 +19,8 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
 #include "utils/snapmgr.h"
@@ -268,13 +268,19 @@ reset_watch(Tail *tail, TailWatch *watch, int64 version)
 }
 
 static void
+report_dropped(const TailPState *pstate)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("PState %s has been dropped", pstate->name)));
+}
+
+static void
 bind_pstate(Tail *tail, TailPState *pstate)
 {
-	AcceptInvalidationMessages();
+	LockRelationOid(pstate->relid, AccessShareLock);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(pstate->relid)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("PState %s has been dropped", pstate->name)));
+		report_dropped(pstate);
 	tail->bound = rama_pstate_get(pstate->relid);
 	tail->group++;
 	rama_pstate_check_read(tail->bound);
@@ -550,20 +556,24 @@ next_round(Tail *tail)
 	return any;
 }
 
-/* Nothing has been published, and yet somebody woke us: is all still there? */
-static void
+/*
+ * Nothing has been published, and yet somebody woke us: is all still there?
+ * Returns how long to wait, -1 for ever.
+ */
+static long
 check_pstates(Tail *tail)
 {
+	bool		busy = false;
 	ListCell   *lc;
 
-	AcceptInvalidationMessages();
 	foreach(lc, tail->pstates)
 	{
 		TailPState *pstate = lfirst(lc);
 
-		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(pstate->relid)))
-			bind_pstate(tail, pstate);
+		if (rama_watch_is_dropped(pstate->relid, &busy))
+			report_dropped(pstate);
 	}
+	return busy ? RAMA_WATCH_BUSY_MS : -1;
 }
 
 pg_noreturn static void
@@ -575,8 +585,7 @@ run(Tail *tail)
 		CHECK_FOR_INTERRUPTS();
 		if (next_round(tail))
 			continue;
-		check_pstates(tail);
-		rama_copyout_wait();
+		rama_copyout_wait(check_pstates(tail));
 	}
 }
 

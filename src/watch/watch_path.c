@@ -10,8 +10,10 @@
  */
 #include "watch/filter.h"
 
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 static const char *
 name_of(const RamaStep *step)
@@ -426,4 +428,26 @@ rama_watch_satisfied(RamaWatchPath *watch, const JsonbValue *key, const JsonbVal
 		return false;
 	*result = jsonb_of_focus(&focus, InvalidSnapshot);
 	return *result != NULL;
+}
+
+/*
+ * rama_watch_is_dropped() -- Has the PState been dropped? In a transaction.
+ *
+ * Whoever drops it wakes us before its invalidations are out, but holds its
+ * lock until they are: *busy says that somebody has such a lock, and that the
+ * caller is to ask again.
+ */
+bool
+rama_watch_is_dropped(Oid pstate, bool *busy)
+{
+	bool		exists;
+
+	if (!ConditionalLockRelationOid(pstate, AccessShareLock))
+	{
+		*busy = true;
+		return false;
+	}
+	exists = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(pstate));
+	UnlockRelationOid(pstate, AccessShareLock);
+	return !exists;
 }
