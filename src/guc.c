@@ -51,11 +51,6 @@ rama_define_gucs(void)
 							"A safety net: commits wake workers.",
 							&rama_poll_interval, 5000, 10, INT_MAX / 2,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomIntVariable("pg_rama.max_watches",
-							"Maximum number of watches by rama.watch() in the server.",
-							NULL,
-							&rama_max_watches, 10000, 1, 1000000,
-							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_rama.max_value_elements",
 							"Most elements of a collection that a path returns as one value.",
 							"Larger collections are read in pages, by ranges.",
@@ -67,11 +62,18 @@ rama_define_gucs(void)
 							&rama_batch_memory, 65536, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	if (rama_preloaded)
+	{
 		DefineCustomIntVariable("pg_rama.change_ring_mb",
 								"Shared memory for the changes of PStates that watchers have yet to read.",
 								"Who falls behind by more gets the current value instead.",
 								&rama_change_ring_mb, 16, 1, 65536,
 								PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
+		DefineCustomIntVariable("pg_rama.max_watches",
+								"Maximum number of watches by rama.watch() in the server.",
+								NULL,
+								&rama_max_watches, 10000, 1, 1000000,
+								PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	}
 	DefineCustomIntVariable("pg_rama.max_wait",
 							"Longest time that rama.changes() waits.",
 							"While it waits, it holds a snapshot.",

@@ -218,7 +218,10 @@ rama_notifier_slot(Oid database, bool create)
 	return unused;
 }
 
-/* The set of watches of this database has changed. The caller holds the lock. */
+/*
+ * So many watches more of this database. The caller holds the lock. Error
+ * (54000) where too many databases have some.
+ */
 static void
 count_watch(int by)
 {
@@ -235,9 +238,23 @@ count_watch(int by)
 		return;
 	}
 	notifier->nwatches += by;
+}
+
+/*
+ * A slot has changed: the notifier is to look, or to be started. The caller
+ * holds the lock.
+ */
+static void
+publish_slot(RamaSubscription *slot)
+{
+	RamaNotifier *notifier = rama_notifier_slot(MyDatabaseId, false);
+
+	slot->generation = pg_atomic_add_fetch_u64(&rama_subscriptions->generation, 1);
+	if (notifier == NULL)
+		return;
 	if (notifier->latch)
 		SetLatch(notifier->latch);
-	else if (by > 0)
+	else if (slot->inuse)
 		rama_wake_launcher();
 }
 
@@ -254,8 +271,8 @@ free_slot(int number)
 	slot->inuse = false;
 	slot->path = InvalidDsaPointer;
 	memset(slot->channel, 0, sizeof(slot->channel));
-	slot->generation = pg_atomic_add_fetch_u64(&rama_subscriptions->generation, 1);
 	count_watch(-1);
+	publish_slot(slot);
 	LWLockRelease(rama_subscriptions->lock);
 	if (DsaPointerIsValid(path))
 		dsa_free(paths_area(), path);
@@ -407,8 +424,8 @@ take_slot(OwnWatch *watch, Oid pstate, int64 version, dsa_pointer path)
 	slot->since = GetCurrentTimestamp();
 	strlcpy(slot->id, id, sizeof(slot->id));
 	strlcpy(slot->channel, channel, sizeof(slot->channel));
-	slot->generation = pg_atomic_add_fetch_u64(&rama_subscriptions->generation, 1);
 	rama_subscriptions->used = Max(rama_subscriptions->used, watch->slot + 1);
+	publish_slot(slot);
 	LWLockRelease(rama_subscriptions->lock);
 	return slot;
 }

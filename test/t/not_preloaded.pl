@@ -28,12 +28,14 @@ SELECT count(*) FROM rama.status}),
 
 foreach my $call (
 	q{rama.create_topology('t', 'stream', 'events', sql => 'SELECT')},
-	q{rama.wait('events')})
+	q{rama.wait('events')}, q{rama.watch('p', '["a"]')})
 {
 	sqlstate_is($node, 'postgres', "SELECT $call", '55000', "$call is refused");
 	my ($rc, $stdout, $stderr) = $node->psql('postgres', "SELECT $call");
 	like($stderr, qr/shared_preload_libraries/, 'and its hint tells what to do');
 }
+sqlstate_is($node, 'postgres', q{CALL rama.tail('p')}, '55000', 'rama.tail is refused');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM rama.watchers'), '0', 'there are no watches');
 is($node->safe_psql('postgres', q{SELECT to_regclass('t') IS NULL}),
 	't', 'nothing is left of it');
 

@@ -168,6 +168,20 @@ my $start = time;
 witness() for 1 .. 20;
 figure(sprintf('change to notification, 1000 watches elsewhere in the PState: %.1f ms a round trip by psql', (time - $start) * 50));
 
+# One after the other, each the only one: the notifier takes it in at once.
+$many->quit;
+$witness->quit;
+eventually($node, 'postgres', 'SELECT count(*) = 0 FROM rama.watchers');
+$witness = session();
+$start = time;
+foreach (1 .. 20)
+{
+	$seen = watch($witness, 'scores', '["witness"]');
+	witness();
+	$witness->query_safe("SELECT rama.unwatch('$seen->{id}')");
+}
+cmp_ok(time - $start, '<', 8, 'a watch after the last one has gone is served at once');
+
 # DDL on databases does not wait for a notifier.
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', q{CREATE EXTENSION pg_rama; SELECT rama.create_pstate('p', 'map(text, bigint)')});
