@@ -47,6 +47,9 @@ extern ArrayType **rama_array_cut(const RamaType *type, ArrayType *array, Size b
 extern Size rama_array_append_size(const RamaType *type, const ArrayType *array,
 								   Datum value, bool isnull);
 extern void rama_array_append(const RamaType *type, ArrayType *array, Datum value);
+extern Size rama_array_extended_size(const RamaType *type, const ArrayType *array,
+									 const ArrayType *more);
+extern void rama_array_extend(const RamaType *type, ArrayType *array, const ArrayType *more);
 
 /* A chunk opened for writing */
 typedef struct RamaChunk
@@ -78,7 +81,9 @@ extern void rama_chunk_delete(RamaTable *table, const Datum *prefix, int64 numbe
 extern bool rama_chunk_last_sealed(RamaTable *table, const Datum *prefix, int64 *number);
 extern void rama_chunks_check(RamaTable *table, const bool *nulls, int64 count);
 
-/* chunk_append.c */
+/* chunk_append.c; rama_vector_append() and rama_vector_splice() are in pstate.h */
+extern int64 rama_vector_append_array(RamaTable *table, const Datum *prefix,
+									  ArrayType *elements);
 extern void rama_chunks_append_counted(RamaTable *table, const Datum *prefix, int64 first,
 									   const Datum *values, const bool *nulls, int count);
 

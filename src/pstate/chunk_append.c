@@ -70,38 +70,46 @@ append_array(RamaTable *table, const Datum *prefix, RamaChunk *tail, ArrayType *
 }
 
 /*
- * An element that is appended to what the buffer has, where that is; false: it
- * does not go.
+ * Elements that are appended to what the buffer has, where that is; false: they do
+ * not go.
  */
 static bool
-append_in_memory(RamaTable *table, RamaChunk *tail, Datum value)
+append_in_memory(RamaTable *table, RamaChunk *tail, const ArrayType *elements)
 {
-	const RamaType *type = rama_chunk_element(table);
 	RamaTable  *chunks = table->chunks;
 	AttrNumber	attno = RAMA_CHUNK_COUNT(chunks);
 	bool		isnull = false;
-	Datum		count = Int32GetDatum(tail->count + 1);
-	Datum		plain = value;
+	Datum		count = Int32GetDatum(tail->count + rama_array_count(elements));
 	ArrayType  *array;
 	Size		size;
 
 	if (!tail->row.buffered || tail->count == 0 || rama_table_constrained(chunks))
 		return false;
 	array = (ArrayType *) DatumGetPointer(tail->row.values[RAMA_CHUNK_ELEMENTS(chunks) - 1]);
-	if (!VARATT_IS_4B_U(array) || ARR_HASNULL(array))
+	if (!VARATT_IS_4B_U(array) || ARR_HASNULL(array) || ARR_HASNULL(elements))
 		return false;
-	if (type->len == -1)
-		plain = PointerGetDatum(PG_DETOAST_DATUM(value));
-	size = rama_array_append_size(type, array, plain, false);
-	if (size <= RAMA_CHUNK_BYTES)
-	{
-		array = rama_buffer_enlarge(&tail->row, RAMA_CHUNK_ELEMENTS(chunks), size);
-		rama_array_append(type, array, plain);
-		rama_buffer_set(&tail->row, 1, &attno, &count, &isnull);
-	}
-	if (plain != value)
-		pfree(DatumGetPointer(plain));
-	return size <= RAMA_CHUNK_BYTES;
+	size = rama_array_extended_size(rama_chunk_element(table), array, elements);
+	if (size > RAMA_CHUNK_BYTES)
+		return false;
+	array = rama_buffer_enlarge(&tail->row, RAMA_CHUNK_ELEMENTS(chunks), size);
+	rama_array_extend(rama_chunk_element(table), array, elements);
+	rama_buffer_set(&tail->row, 1, &attno, &count, &isnull);
+	return true;
+}
+
+/* Append elements that the count has already; first is what it was before. */
+static void
+append_counted(RamaTable *table, const Datum *prefix, int64 first, ArrayType *elements)
+{
+	RamaChunk	tail;
+
+	if (first == 0)
+		rama_chunk_open_new(&tail, table, prefix, RAMA_CHUNK_TAIL);
+	else
+		rama_chunk_open(&tail, table, prefix, RAMA_CHUNK_TAIL, true);
+	if (!append_in_memory(table, &tail, elements))
+		append_array(table, prefix, &tail, elements);
+	rama_chunk_close(&tail);
 }
 
 /*
@@ -112,20 +120,10 @@ void
 rama_chunks_append_counted(RamaTable *table, const Datum *prefix, int64 first,
 						   const Datum *values, const bool *nulls, int count)
 {
-	RamaChunk	tail;
-	ArrayType  *elements;
+	ArrayType  *elements = rama_array_make(rama_chunk_element(table), values, nulls, count);
 
-	if (first == 0)
-		rama_chunk_open_new(&tail, table, prefix, RAMA_CHUNK_TAIL);
-	else
-		rama_chunk_open(&tail, table, prefix, RAMA_CHUNK_TAIL, true);
-	if (count > 1 || nulls[0] || !append_in_memory(table, &tail, values[0]))
-	{
-		elements = rama_array_make(rama_chunk_element(table), values, nulls, count);
-		append_array(table, prefix, &tail, elements);
-		pfree(elements);
-	}
-	rama_chunk_close(&tail);
+	append_counted(table, prefix, first, elements);
+	pfree(elements);
 }
 
 static void
@@ -162,5 +160,43 @@ rama_vector_append(RamaTable *table, const Datum *prefix, const Datum *values,
 	note_new(table, prefix, first, count);
 	rama_capture_append(table, prefix, count, values, nulls);
 	rama_chunks_append_counted(table, prefix, first, values, nulls, count);
+	return first;
+}
+
+/* What is noted of elements that are appended, if anybody wants to know */
+static void
+note_array(RamaTable *table, const Datum *prefix, int64 first, const ArrayType *elements)
+{
+	int			count = rama_array_count(elements);
+	Datum	   *values;
+	bool	   *nulls;
+
+	note_new(table, prefix, first, count);
+	if (!rama_capture_wanted(table))
+		return;
+	values = palloc_array(Datum, count);
+	nulls = palloc_array(bool, count);
+	rama_array_values(rama_chunk_element(table), elements, values, nulls);
+	rama_capture_append(table, prefix, count, values, nulls);
+	pfree(values);
+	pfree(nulls);
+}
+
+/*
+ * rama_vector_append_array() -- rama_vector_append() for the elements of an array,
+ * which has one dimension and is not toasted, as those of chunks.
+ */
+int64
+rama_vector_append_array(RamaTable *table, const Datum *prefix, ArrayType *elements)
+{
+	int			count = rama_array_count(elements);
+	int64		first;
+
+	Assert(!ARR_HASNULL(elements) || !table->columns[table->nkeys].isdomain);
+	first = rama_count_entry(table, prefix, count);
+	if (count == 0)
+		return first;
+	note_array(table, prefix, first, elements);
+	append_counted(table, prefix, first, elements);
 	return first;
 }

@@ -103,21 +103,31 @@ put_element(const RamaType *type, char *place, Datum value)
 		size = type->len;
 		store_att_byval(place, value, type->len);
 	}
+	else if (type->len > 0)
+	{
+		size = type->len;
+		memcpy(place, DatumGetPointer(value), size);
+	}
 	else
 	{
-		size = type->len > 0 ? (Size) type->len : VARSIZE(DatumGetPointer(value));
-		memcpy(place, DatumGetPointer(value), size);
+		size = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+		memcpy(place + VARHDRSZ, VARDATA_ANY(DatumGetPointer(value)), size);
+		size += VARHDRSZ;
+		SET_VARSIZE(place, size);
 	}
 	space = att_align_nominal(size, type->align);
 	memset(place + size, 0, space - size);
 	return place + space;
 }
 
+/* What a value takes that is not compressed or out of line, as an element */
 static Size
 value_space(const RamaType *type, Datum value)
 {
-	return type->byval ? (Size) att_align_nominal(type->len, type->align) :
-		element_space(type, DatumGetPointer(value));
+	Size		size = type->len > 0 ? (Size) type->len :
+		VARSIZE_ANY_EXHDR(DatumGetPointer(value)) + VARHDRSZ;
+
+	return att_align_nominal(size, type->align);
 }
 
 /*
@@ -142,7 +152,7 @@ rama_array_make(const RamaType *type, const Datum *values, const bool *nulls, in
 		}
 		plain[i] = values[i];
 		if (type->len == -1)
-			plain[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
+			plain[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
 		data += value_space(type, plain[i]);
 		check_size(data, count);
 	}
@@ -353,38 +363,68 @@ rama_array_cut(const RamaType *type, ArrayType *array, Size bytes, int *npieces)
 
 /*
  * rama_array_append_size() -- How many bytes will the array have with one more
- * element? That is not toasted.
+ * element? That is neither compressed nor out of line.
  */
 Size
 rama_array_append_size(const RamaType *type, const ArrayType *array, Datum value, bool isnull)
 {
 	int			count = rama_array_count(array);
 	bool		hasnulls = ARR_HASNULL(array);
-	Size		data = count == 0 ? 0 : ARR_SIZE(array) - header_size(count, hasnulls);
+	Size		data = ARR_NDIM(array) == 0 ? 0 : ARR_SIZE(array) - header_size(count, hasnulls);
 
 	return header_size(count + 1, hasnulls || isnull) + data +
 		(isnull ? 0 : value_space(type, value));
 }
 
 /*
- * rama_array_append() -- Append an element, in place: the array has no nulls,
- * and the memory that rama_array_append_size() says.
+ * rama_array_append() -- Append an element, in place: the array has a dimension, no
+ * nulls, and the memory that rama_array_append_size() says.
  */
 void
 rama_array_append(const RamaType *type, ArrayType *array, Datum value)
 {
-	Size		header = header_size(1, false);
 	char	   *end;
 
-	if (ARR_NDIM(array) == 0)
-	{
-		array->ndim = 1;
-		ARR_DIMS(array)[0] = 0;
-		ARR_LBOUND(array)[0] = 1;
-		SET_VARSIZE(array, header);
-	}
 	end = (char *) array + ARR_SIZE(array);
 	end = put_element(type, end, value);
 	ARR_DIMS(array)[0]++;
 	SET_VARSIZE(array, end - (char *) array);
+}
+
+/* The bytes of an array's elements, with those that would align a next one */
+static Size
+data_size(const RamaType *type, const ArrayType *array)
+{
+	if (ARR_NDIM(array) == 0)
+		return 0;
+	return att_align_nominal(ARR_SIZE(array), type->align) - header_size(1, false);
+}
+
+/*
+ * rama_array_extended_size() -- How many bytes will the array have with the elements
+ * of another one behind its own? Neither has nulls.
+ */
+Size
+rama_array_extended_size(const RamaType *type, const ArrayType *array, const ArrayType *more)
+{
+	return header_size(1, false) + data_size(type, array) + data_size(type, more);
+}
+
+/*
+ * rama_array_extend() -- Append these, in place: the array has a dimension, and the memory
+ * that rama_array_extended_size() says.
+ */
+void
+rama_array_extend(const RamaType *type, ArrayType *array, const ArrayType *more)
+{
+	Size		size = header_size(1, false) + data_size(type, array);
+	Size		bytes = data_size(type, more);
+	Size		given = ARR_NDIM(more) == 0 ? 0 : ARR_SIZE(more) - header_size(1, false);
+
+	/* Arrays that others made may end without them. */
+	memset((char *) array + ARR_SIZE(array), 0, size - ARR_SIZE(array));
+	memcpy((char *) array + size, ARR_DATA_PTR(more), given);
+	memset((char *) array + size + given, 0, bytes - given);
+	ARR_DIMS(array)[0] += rama_array_count(more);
+	SET_VARSIZE(array, size + bytes);
 }

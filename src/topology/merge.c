@@ -45,6 +45,7 @@ typedef struct Receiver
 	MemoryContext row_context;
 	const char *place;			/* for the error context: a key or field */
 	bool		any;			/* a row has come */
+	RamaMergeList *list;		/* takes them; rows[0] has their keys */
 	int			nrows;
 	Row			rows[ROWS];
 	AttrNumber *attnos;			/* what changes in the row at hand */
@@ -68,6 +69,8 @@ static void merge_into_row(Receiver *receiver, const Row *row);
 static void merge_into_json(Receiver *receiver, const Row *row);
 static void merge_into_places(Receiver *receiver, const Row *row);
 static void merge_nothing(Receiver *receiver);
+static void make_row(const RamaMerge *merge, const Row *from);
+static void receive_row(Receiver *receiver, TupleTableSlot *slot);
 
 /*
  * rama_merge_receiver() -- Where the rows of a source's query go, for one
@@ -155,6 +158,10 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 	receiver->attnos = palloc_array(AttrNumber, Max(merge->nvalues, 1));
 	receiver->values = palloc_array(Datum, Max(merge->nvalues, 1));
 	receiver->nulls = palloc_array(bool, Max(merge->nvalues, 1));
+	if (merge->nplaces == 1 && merge->nvalues == 0 && merge->places[0].node == merge->leaf &&
+		merge->places[0].aggregate->call->aggregator->apply == rama_apply_list &&
+		merge->leaf->kind == RAMA_VECTOR)
+		receiver->list = rama_merge_list_begin(merge, merge->leaf, merge->places[0].column);
 }
 
 static void
@@ -260,27 +267,72 @@ merge_rows(Receiver *receiver)
 	MemoryContextReset(receiver->row_context);
 }
 
+/* Append what rows for the same vector have given. */
+static void
+end_list(Receiver *receiver)
+{
+	const RamaMerge *merge = receiver->merge;
+	const Row  *row = &receiver->rows[0];
+
+	receiver->place = merge->places[0].name;
+	if (receiver->nrows > 0 && !rama_merge_list_append(receiver->list, row->keys) &&
+		merge->has_row)
+		make_row(merge, row);
+	receiver->nrows = 0;
+	MemoryContextReset(receiver->row_context);
+}
+
+static void
+receive_into_list(Receiver *receiver, TupleTableSlot *slot)
+{
+	const RamaMerge *merge = receiver->merge;
+	Row		   *row = &receiver->rows[0];
+
+	if (!rama_merge_list_same(receiver->list, slot))
+	{
+		end_list(receiver);
+		take_keys(receiver, slot, row);
+		receiver->place = NULL;
+		if (merge->nvectors > 0)
+			make_elements(merge, row);
+		rama_merge_list_next(receiver->list, slot);
+		receiver->nrows = 1;
+	}
+	receiver->place = merge->places[0].name;
+	rama_merge_list_add(receiver->list, slot, row->keys);
+}
+
 static bool
 receiver_receive(TupleTableSlot *slot, DestReceiver *self)
 {
 	Receiver   *receiver = (Receiver *) self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->row_context);
-	Row		   *row = &receiver->rows[receiver->nrows++];
 	ErrorContextCallback callback = {error_context_stack, error_context, receiver};
 
 	error_context_stack = &callback;
 	slot_getallattrs(slot);
+	receiver->any = true;
+	if (receiver->list)
+		receive_into_list(receiver, slot);
+	else
+		receive_row(receiver, slot);
+	error_context_stack = callback.previous;
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+static void
+receive_row(Receiver *receiver, TupleTableSlot *slot)
+{
+	Row		   *row = &receiver->rows[receiver->nrows++];
+
 	take_keys(receiver, slot, row);
 	take_values(receiver->merge, slot, row);
 	if (receiver->merge->has_row)
 		row->hash = rama_buffer_announce(receiver->merge->table, row->keys);
-	receiver->any = true;
 	/* Documents of JSON may be large: one at a time. */
 	if (receiver->nrows == ROWS || receiver->merge->documents)
 		merge_rows(receiver);
-	error_context_stack = callback.previous;
-	MemoryContextSwitchTo(old);
-	return true;
 }
 
 /* The executor has delivered all rows. */
@@ -292,7 +344,10 @@ receiver_shutdown(DestReceiver *self)
 	ErrorContextCallback callback = {error_context_stack, error_context, receiver};
 
 	error_context_stack = &callback;
-	merge_rows(receiver);
+	if (receiver->list)
+		end_list(receiver);
+	else
+		merge_rows(receiver);
 	if (!receiver->any && receiver->merge->nkeys == 0)
 		merge_nothing(receiver);
 	error_context_stack = callback.previous;

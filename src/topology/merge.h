@@ -102,4 +102,14 @@ extern void rama_merge_values(MergeResolution *res, List *calls);
 extern bool rama_merge_is_item(MergeResolution *res, const RamaAggregatorCall *call,
 							   const RamaNode *node, int nkeys);
 
+/* merge_list.c */
+typedef struct RamaMergeList RamaMergeList;
+
+extern RamaMergeList *rama_merge_list_begin(const RamaMerge *merge, const RamaNode *vector,
+											int column);
+extern bool rama_merge_list_same(const RamaMergeList *list, TupleTableSlot *slot);
+extern void rama_merge_list_next(RamaMergeList *list, TupleTableSlot *slot);
+extern void rama_merge_list_add(RamaMergeList *list, TupleTableSlot *slot, const Datum *keys);
+extern bool rama_merge_list_append(RamaMergeList *list, const Datum *keys);
+
 #endif							/* RAMA_MERGE_H */

@@ -702,6 +702,15 @@ append_row(RamaCaptureLog *log, const RamaRow *row, int ncolumns, const AttrNumb
 }
 
 /*
+ * rama_capture_wanted() -- Will anybody read what happens to this table?
+ */
+bool
+rama_capture_wanted(const RamaTable *table)
+{
+	return open_log(table) != NULL;
+}
+
+/*
  * rama_capture_append() -- Scalar elements are appended to the vector whose
  * keys are the prefix.
  */

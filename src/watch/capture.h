@@ -44,6 +44,7 @@ extern void rama_capture_clear(RamaNode *node, const Datum *keys, bool exists);
  * For vectors whose elements are scalars and not written by rama_row_set():
  * table is the logical one, its keys end in an index.
  */
+extern bool rama_capture_wanted(const RamaTable *table);
 extern void rama_capture_append(RamaTable *table, const Datum *prefix, int64 count,
 								const Datum *values, const bool *nulls);
 extern void rama_capture_insert(RamaTable *table, const Datum *keys, Datum value, bool isnull);
