@@ -51,6 +51,12 @@ SELECT try('doc', '[["wp.mine"]]');
 SELECT try('pg_class', '[]'), try('tree_b', '[]');
 SELECT rama.watch('doc', '[["filterer", [["stay"]]]]');
 
+-- Nor where the value would have what has no version.
+BEGIN;
+SELECT rama.add('total', 1);
+SELECT rama.watch('total', '[]');
+ROLLBACK;
+
 -- Nothing is left.
 SELECT count(*) FROM rama.watchers;
 SELECT rama.unwatch('0123456789abcdef');

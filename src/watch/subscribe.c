@@ -456,8 +456,8 @@ subscribe(RamaWatchPath *watch, int64 version)
  * and a channel on which its changes are notified.
  *
  * Errors: those of rama.select; 0A000 for a path that cannot be watched, or
- * where the session is none that could listen; 25006 on a standby, 53400 too
- * many watches.
+ * where the session is none that could listen; 55000 in a transaction that has
+ * written to the PState; 25006 on a standby, 53400 too many watches.
  */
 Datum
 rama_watch(PG_FUNCTION_ARGS)
@@ -481,6 +481,12 @@ rama_watch(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	pstate = rama_pstate_get(PG_GETARG_OID(0));
 	rama_pstate_check_read(pstate);
+	if (rama_version_is_changed(pstate))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot watch a PState that this transaction has written to"),
+				 errdetail("The value would have what is not committed yet, and has no version."),
+				 errhint("Commit first, then call rama.watch().")));
 	watch = rama_watch_path(pstate, PG_GETARG_JSONB_P(1));
 	version = rama_version_of(pstate->relid, GetActiveSnapshot());
 	value = rama_watch_value(watch, GetActiveSnapshot());
