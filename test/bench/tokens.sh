@@ -201,8 +201,8 @@ title[range]='20 tokens of a request'
 ours[range]="rama.select_one('llm', jsonb_build_array(o, q, 'tokens', '[\"srange\", $from, $to]'::jsonb))"
 theirs[range]="(SELECT jsonb_agg(token ORDER BY index) FROM tokens WHERE org = o AND request = q AND index >= $from AND index < $to)"
 title[page]='a page of 20 requests'
-ours[page]="(SELECT string_agg(r::text, ' ') FROM rama.select('llm', jsonb_build_array(o, jsonb_build_array('sorted-map-range-from', q, 20), '[\"map-keys\"]'::jsonb)) r)"
-theirs[page]="(SELECT string_agg(request::text, ' ') FROM (SELECT request FROM requests WHERE org = o AND request >= q ORDER BY request LIMIT 20) r)"
+ours[page]="rama.select_one('llm', jsonb_build_array(o, jsonb_build_array('sorted-map-range-from', q, 20), '[\"view\", \"keys\"]'::jsonb))"
+theirs[page]="(SELECT jsonb_agg(request) FROM (SELECT request FROM requests WHERE org = o AND request >= q ORDER BY request LIMIT 20) r)"
 title[top]='top 10 of an hour'
 ours[top]="rama.get('top', h)"
 theirs[top]="(SELECT jsonb_agg(t) FROM (SELECT url, count FROM hits WHERE hour = h ORDER BY count DESC LIMIT 10) t)"
