@@ -11,6 +11,8 @@
  */
 #include "path/path.h"
 
+#include "miscadmin.h"
+
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -349,69 +351,68 @@ rama_bind_continuous_subseqs(RamaPath *path, RamaStep *step)
 	rama_call_add(path, step, &step->args[0], step->nargs - 1, step->args + 1, &element);
 }
 
-static void
-add_index(RamaFrame *frame, int64 index, bool continued)
-{
-	if (continued)
-	{
-		frame->parts[2 * frame->nparts - 1] = index + 1;
-		return;
-	}
-	frame->parts = frame->nparts == 0 ? palloc(sizeof(int64) * 2) :
-		repalloc(frame->parts, sizeof(int64) * 2 * (frame->nparts + 1));
-	frame->parts[2 * frame->nparts] = index;
-	frame->parts[2 * frame->nparts + 1] = index + 1;
-	frame->nparts++;
-}
-
-/* rama_open_continuous_subseqs() -- Find the runs of elements. */
+/* rama_open_continuous_subseqs() -- Start to walk over the elements. */
 void
 rama_open_continuous_subseqs(RamaEval *eval, RamaFrame *frame)
 {
-	const RamaStep *step = frame->step;
-	RamaFocus	start = frame->focus;
 	RamaFocus	vector = frame->focus;
-	RamaFocus	element;
-	RamaEval	nested;
+
+	rama_focus_sublist(&vector, frame->step, 0, 0, eval->snapshot); /* is it one? */
+	frame->index = 0;
+	rama_branch_open(eval, frame);
+	rama_branch_enter(eval, frame, &frame->step->branches[0]);
+}
+
+/*
+ * rama_next_run() -- The beginning and the end of the next run of elements of which
+ * the function holds; false where there is none any more. Reads up to the first
+ * element behind it.
+ */
+bool
+rama_next_run(RamaEval *eval, RamaFrame *frame, int64 *from, int64 *to)
+{
+	const RamaStep *step = frame->step;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext item = AllocSetContextCreate(caller, "pg_rama run item",
 											   ALLOCSET_SMALL_SIZES);
-	bool		last = false;
+	RamaFocus	element;
+	bool		found = false;
 
-	frame->nparts = 0;
-	frame->position = 0;
-	rama_focus_sublist(&vector, step, 0, 0, eval->snapshot);	/* is it one? */
-	rama_eval_init_branch(&nested, eval, &step->branches[0], &start, caller);
-	for (int64 i = 0; rama_eval_next(&nested, &element); i++)
+	MemoryContextSwitchTo(item);
+	while (rama_branch_next(eval, frame, &element))
 	{
+		int64		i = frame->index++;
 		JsonbValue	result;
-		bool		holds;
-
-		MemoryContextSwitchTo(item);
-		holds = rama_call_focus(&nested, step, &step->calls[0], &element, &result) &&
+		bool		holds = rama_call_focus(eval, step, &step->calls[0], &element, &result) &&
 			rama_json_is_true(&result);
-		MemoryContextSwitchTo(caller);
+
+		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(item);
-		if (holds)
-			add_index(frame, i, last);
-		last = holds;
+		if (!holds && found)
+			break;
+		if (!holds)
+			continue;
+		if (!found)
+			*from = i;
+		*to = i + 1;
+		found = true;
 	}
-	rama_eval_end(&nested);
+	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(item);
+	return found;
 }
 
 /* rama_next_continuous_subseq() -- The next run, as a list. */
 bool
 rama_next_continuous_subseq(RamaEval *eval, RamaFrame *frame, RamaFocus *out)
 {
-	int			i = frame->position;
+	int64		from;
+	int64		to;
 
-	if (i >= frame->nparts)
+	if (!rama_next_run(eval, frame, &from, &to))
 		return false;
 	*out = frame->focus;
-	rama_focus_sublist(out, frame->step, frame->parts[2 * i], frame->parts[2 * i + 1],
-					   eval->snapshot);
-	frame->position++;
+	rama_focus_sublist(out, frame->step, from, to, eval->snapshot);
 	return true;
 }
 

@@ -284,8 +284,6 @@ struct RamaFrame
 	int			nsettled;		/* steps behind it that its values need not pass */
 	RamaEntries *entries;
 	int			position;		/* in entries, branches, parts */
-	int			nparts;
-	int64	   *parts;			/* the beginning and the end of each */
 	int64		index;			/* of the next element */
 	RamaEval   *nested;			/* of a branch, while it is open */
 	MemoryContext nestedcontext;
@@ -518,6 +516,7 @@ extern void rama_bind_filterer(RamaPath *path, RamaStep *step);
 extern bool rama_go_filterer(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
 extern void rama_bind_continuous_subseqs(RamaPath *path, RamaStep *step);
 extern void rama_open_continuous_subseqs(RamaEval *eval, RamaFrame *frame);
+extern bool rama_next_run(RamaEval *eval, RamaFrame *frame, int64 *from, int64 *to);
 extern bool rama_next_continuous_subseq(RamaEval *eval, RamaFrame *frame, RamaFocus *out);
 extern void rama_bind_sublist_dynamic(RamaPath *path, RamaStep *step);
 extern int64 rama_sublist_from(RamaEval *eval, const RamaStep *step, RamaFocus *focus);
@@ -636,7 +635,9 @@ RAMA_CHANGER(rama_change_vector_beginning);
 RAMA_CHANGER(rama_walk_vector_beginning);
 RAMA_CHANGER(rama_walk_subset);
 RAMA_CHANGER(rama_change_indexed_vals);
+RAMA_CHANGER(rama_walk_indexed_vals);
 RAMA_CHANGER(rama_change_continuous_subseqs);
+RAMA_CHANGER(rama_walk_continuous_subseqs);
 RAMA_CHANGER(rama_change_none_to_val);
 RAMA_CHANGER(rama_change_view);
 

@@ -72,6 +72,9 @@ extern void rama_place_load(RamaTransform *transform, const RamaFocus *place,
 extern RamaOutcome rama_place_store(RamaTransform *transform, const RamaFocus *place,
 									RamaFocus *old, RamaFocus *value);
 extern RamaOutcome rama_place_remove(RamaTransform *transform, const RamaFocus *place);
+extern int64 rama_index_of(const RamaStep *step, const JsonbValue *json, int64 count);
+extern void rama_place_move(RamaTransform *transform, const RamaStep *step,
+							const RamaFocus *place, int64 base, int64 from, int64 to);
 extern int64 rama_place_base(RamaTransform *transform, const RamaFocus *place);
 extern int64 rama_place_count(RamaTransform *transform, const RamaFocus *place);
 extern bool rama_place_exists(RamaTransform *transform, const RamaFocus *place);

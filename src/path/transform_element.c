@@ -208,9 +208,9 @@ out_of_range(int64 index, int64 count)
 			 errdetail("The vector has " INT64_FORMAT " elements.", count)));
 }
 
-/* A new index, within a vector of so many elements. */
-static int64
-index_of(const RamaStep *step, const JsonbValue *json, int64 count)
+/* rama_index_of() -- A new index, within a vector of so many elements. */
+int64
+rama_index_of(const RamaStep *step, const JsonbValue *json, int64 count)
 {
 	Datum		number = (Datum) 0;
 	int64		index;
@@ -245,7 +245,7 @@ change_index(RamaTransform *transform, const RamaNext *at, const RamaFocus *from
 	if (outcome != RAMA_CHANGED)
 		return outcome;
 	rama_value_json(transform, &index, &json);
-	*to = index_of(step, &json, count);
+	*to = rama_index_of(step, &json, count);
 	return *to == step->from ? RAMA_KEPT : RAMA_CHANGED;
 }
 
@@ -286,19 +286,36 @@ rama_change_index(RamaTransform *transform, const RamaNext *at, RamaFocus *value
 	return RAMA_CHANGED;
 }
 
+/*
+ * rama_place_move() -- Move an element of a vector with a table, or of the part of
+ * it that begins at base: those between its places are read, and written.
+ */
+void
+rama_place_move(RamaTransform *transform, const RamaStep *step, const RamaFocus *place,
+				int64 base, int64 from, int64 to)
+{
+	int64		low = Min(from, to);
+	RamaFocus	part;
+	RamaFocus	old;
+	RamaEntries *moved;
+
+	rama_place_fresh(place, &part);
+	rama_focus_sublist(&part, step, low, Max(from, to) + 1, NULL);
+	rama_place_load(transform, &part, &old);
+	moved = rama_entries_copy(old.entries, 0, NULL);
+	move_entry(moved, from - low, to - low);
+	rama_replace_entries(place->node, place->keys, old.entries, moved, base + low);
+}
+
 /* rama_walk_index() -- The same: only the elements that move are read. */
 RamaOutcome
 rama_walk_index(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
 {
 	const RamaStep *step = at->steps;
 	const RamaNode *node = place->node;
-	RamaFocus	part;
-	RamaFocus	old;
-	RamaEntries *moved;
 	RamaOutcome outcome;
 	int64		count;
 	int64		first;
-	int64		low;
 	int64		to;
 
 	if (place->at != RAMA_AT_ROWS)
@@ -315,13 +332,7 @@ rama_walk_index(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
 		(void) rama_row_remove(node->table, keys_of(place, Int64GetDatum(first + step->from)));
 		return RAMA_CHANGED;
 	}
-	low = Min(step->from, to);
-	rama_place_fresh(place, &part);
-	rama_focus_sublist(&part, step, low, Max(step->from, to) + 1, NULL);
-	rama_place_load(transform, &part, &old);
-	moved = rama_entries_copy(old.entries, 0, NULL);
-	move_entry(moved, step->from - low, to - low);
-	rama_replace_entries(node, place->keys, old.entries, moved, first + low);
+	rama_place_move(transform, step, place, first, step->from, to);
 	return RAMA_CHANGED;
 }
 
@@ -382,7 +393,7 @@ rama_change_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus
 				DatumGetNumeric(DirectFunctionCall2(numeric_sub,
 													NumericGetDatum(index.val.numeric),
 													NumericGetDatum(int64_to_numeric(step->from))));
-		move_entry(entries, here, index_of(step, &index, entries->count));
+		move_entry(entries, here, rama_index_of(step, &index, entries->count));
 	}
 	if (!changed)
 		return RAMA_KEPT;
