@@ -154,13 +154,13 @@ walk_pair(Indexed *walk, const RamaNext *rest)
 		walk->here++;
 		return;
 	}
-	rama_value_set(&value, rama_shape_of_value(node).node, &element);
-	(void) rama_place_store(transform, &entry, &old, &value);
 	if (number.type == jbvNumeric)
 		number.val.numeric =
 			DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(number.val.numeric),
 												NumericGetDatum(int64_to_numeric(walk->step->from))));
 	to = rama_index_of(walk->step, &number, walk->count - walk->ngone);
+	rama_value_set(&value, rama_shape_of_value(node).node, &element);
+	(void) rama_place_store(transform, &entry, &old, &value);
 	if (to == index)
 	{
 		walk->here++;
