@@ -214,6 +214,7 @@ static void
 apply_scalars(const RamaTarget *target, Part *parts, int n)
 {
 	Scalars		scalars = {.n = 0};
+	bool	   *adds = palloc_array(bool, n);
 
 	scalars.parts = palloc_array(Part *, n);
 	scalars.fields = palloc_array(const RamaNode *, n);
@@ -224,10 +225,11 @@ apply_scalars(const RamaTarget *target, Part *parts, int n)
 			continue;
 		scalars.parts[scalars.n] = &parts[i];
 		scalars.fields[scalars.n] = parts[i].field;
+		adds[scalars.n] = rama_aggregate_adds(parts[i].aggregate);
 		scalars.types[scalars.n++] = parts[i].aggregate->place;
 	}
 	if (scalars.n > 0)
-		rama_target_update(target, scalars.n, scalars.fields, scalars.types,
+		rama_target_update(target, scalars.n, scalars.fields, scalars.types, adds,
 						   combine_scalar, &scalars);
 }
 

@@ -361,6 +361,18 @@ combine_at_target(void *arg, int i, Datum *state, bool *isnull)
 }
 
 /*
+ * rama_aggregate_adds() -- Are states sums, so that they differ by what came?
+ * Watchers are told that.
+ */
+bool
+rama_aggregate_adds(const RamaAggregate *aggregate)
+{
+	return aggregate->combines &&
+		(aggregate->call->aggregator->bind == rama_bind_sum ||
+		 aggregate->call->aggregator->bind == rama_bind_count);
+}
+
+/*
  * rama_aggregate_apply() -- Combine values that a caller gave with what is at
  * a target, which is of the aggregate's node.
  *
@@ -371,9 +383,11 @@ rama_aggregate_apply(RamaAggregate *aggregate, const RamaTarget *target,
 					 const RamaInput *values)
 {
 	Combination combination = {aggregate, values};
+	bool		adds = rama_aggregate_adds(aggregate);
 
 	if (aggregate->combines)
-		rama_target_update(target, 1, NULL, &aggregate->place, combine_at_target, &combination);
+		rama_target_update(target, 1, NULL, &aggregate->place, &adds, combine_at_target,
+						   &combination);
 	else
 		aggregate->call->aggregator->apply(aggregate, target, values);
 }

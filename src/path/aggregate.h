@@ -111,6 +111,7 @@ extern bool rama_aggregate_value(RamaAggregate *aggregate, Datum *state, bool *i
 								 Datum value, bool value_isnull);
 extern bool rama_aggregate_input(RamaAggregate *aggregate, Datum *state, bool *isnull,
 								 const RamaInput *input);
+extern bool rama_aggregate_adds(const RamaAggregate *aggregate);
 extern void rama_aggregate_apply(RamaAggregate *aggregate, const RamaTarget *target,
 								 const RamaInput *values);
 extern void rama_aggregate_nothing(RamaAggregate *aggregate, const RamaTarget *target);
@@ -132,7 +133,7 @@ typedef bool (*RamaJsonChange) (void *arg, const RamaNode *node, const JsonbValu
 
 extern void rama_target_update(const RamaTarget *target, int n,
 							   const RamaNode *const *fields, const RamaType *types,
-							   RamaStateChange change, void *arg);
+							   const bool *adds, RamaStateChange change, void *arg);
 extern void rama_target_change(const RamaTarget *target, RamaJsonChange change, void *arg);
 
 /* aggregate_collection.c */

@@ -119,5 +119,5 @@ rama_apply_average(RamaAggregate *aggregate, const RamaTarget *target,
 		return;
 	for (int i = 0; i < n; i++)
 		types[i] = aggregate->parts[i]->place;
-	rama_target_update(target, n, aggregate->fields, types, change_part, &averaging);
+	rama_target_update(target, n, aggregate->fields, types, NULL, change_part, &averaging);
 }

@@ -25,6 +25,7 @@ typedef struct States
 	int			n;
 	const RamaNode *const *fields;	/* NULL: itself */
 	const RamaType *types;
+	const bool *adds;			/* which are sums; NULL: none */
 	RamaStateChange change;
 	void	   *arg;
 } States;
@@ -112,6 +113,7 @@ update_row(const RamaTarget *target, const States *states)
 	AttrNumber *attnos = palloc_array(AttrNumber, states->n);
 	Datum	   *values = palloc_array(Datum, states->n);
 	bool	   *nulls = palloc_array(bool, states->n);
+	bool	   *adds = palloc_array(bool, states->n);
 	int			changed = 0;
 	RamaRow		row;
 
@@ -121,11 +123,14 @@ update_row(const RamaTarget *target, const States *states)
 		AttrNumber	attno = states->fields ? states->fields[i]->attno : target->node->attno;
 
 		attnos[changed] = attno;
+		adds[changed] = states->adds && states->adds[i];
 		values[changed] = row.found ? row.values[attno - 1] : (Datum) 0;
 		nulls[changed] = row.found ? row.nulls[attno - 1] : true;
 		if (states->change(states->arg, i, &values[changed], &nulls[changed]))
 			changed++;
 	}
+	row.as = RAMA_AS_ADD;
+	row.adds = adds;
 	if (changed > 0)
 		rama_row_store(&row, changed, attnos, values, nulls);
 	rama_row_close(&row);
@@ -135,19 +140,24 @@ update_row(const RamaTarget *target, const States *states)
  * rama_target_update() -- Change the scalar at a target, or n fields of the
  * struct there, all of which are of these types (in plain data: read and
  * written as such). change is called for each in turn, and returns false where
- * it stays as it is.
+ * it stays as it is. adds: which of them are sums; NULL: none.
  *
  * Levels above it are made. Errors: those of change, of conversions (22P02) and
  * of constraints.
  */
 void
 rama_target_update(const RamaTarget *target, int n, const RamaNode *const *fields,
-				   const RamaType *types, RamaStateChange change, void *arg)
+				   const RamaType *types, const bool *adds, RamaStateChange change,
+				   void *arg)
 {
 	States		states = {
 		.edit.apply = apply_states, .n = n, .fields = fields, .types = types,
-		.change = change, .arg = arg
+		.adds = adds, .change = change, .arg = arg
 	};
+
+	states.edit.adds = adds != NULL;
+	for (int i = 0; i < n; i++)
+		states.edit.adds &= adds && adds[i];
 
 	if (is_in_json(target))
 		(void) rama_target_edit(target, &states.edit);

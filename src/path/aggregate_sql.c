@@ -538,5 +538,5 @@ rama_apply_sql(RamaAggregate *aggregate, const RamaTarget *target, const RamaInp
 	for (int i = 0; i < n; i++)
 		types[i] = aggregate->parts[i]->place;
 	rama_target_update(target, n, aggregate->fields[STATE] ? aggregate->fields : NULL,
-					   types, change_place, &advance);
+					   types, NULL, change_place, &advance);
 }

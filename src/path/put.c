@@ -196,10 +196,11 @@ rama_replace_row(const RamaNode *node, const Datum *keys, const JsonbValue *valu
 
 /*
  * rama_insert_row() -- Make an element of a vector for which there is room,
- * and which is counted.
+ * and which is counted. moved: there are elements behind it.
  */
 void
-rama_insert_row(const RamaNode *vector, const Datum *keys, const JsonbValue *value)
+rama_insert_row(const RamaNode *vector, const Datum *keys, const JsonbValue *value,
+				bool moved)
 {
 	RamaTable  *table = vector->table;
 	RowValues  *row = new_values(table);
@@ -209,7 +210,7 @@ rama_insert_row(const RamaNode *vector, const Datum *keys, const JsonbValue *val
 	rama_input_of_json(&input, value);
 	add_value(row, vector->children[0], &input, NULL);
 	rama_row_open(&open, table, keys, false);
-	open.as = RAMA_AS_INSERT;
+	open.as = moved ? RAMA_AS_INSERT : RAMA_AS_SET;
 	rama_row_set(&open, row->ncolumns, row->attnos, row->values, row->nulls);
 	rama_row_close(&open);
 	put_below(row, keys, true);

@@ -121,6 +121,8 @@ void
 rama_vector_insert(const RamaNode *vector, const Datum *prefix, int64 at,
 				   const RamaEntry *entry, int64 count)
 {
+	bool		moved;
+
 	if (count == 0)
 		return;
 	if (vector->table->chunks)
@@ -128,10 +130,10 @@ rama_vector_insert(const RamaNode *vector, const Datum *prefix, int64 at,
 		splice_elements(vector, prefix, at, 0, entry, count);
 		return;
 	}
-	rama_vector_make_room(vector->table, prefix, at, count);
+	moved = rama_vector_make_room(vector->table, prefix, at, count);
 	for (int64 i = 0; i < count; i++)
 		rama_insert_row(vector, keys_of(vector->table, prefix, Int64GetDatum(at + i)),
-						&entry[i].value);
+						&entry[i].value, moved);
 }
 
 /*

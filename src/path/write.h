@@ -77,7 +77,7 @@ extern void rama_put_whole(const RamaNode *root, const JsonbValue *json);
 extern void rama_replace_row(const RamaNode *node, const Datum *keys,
 							 const JsonbValue *value, const JsonbValue *old);
 extern void rama_insert_row(const RamaNode *vector, const Datum *keys,
-							const JsonbValue *value);
+							const JsonbValue *value, bool moved);
 extern void rama_put_row(const RamaNode *node, const Datum *keys, const RamaInput *input);
 extern void rama_element_values(const RamaNode *vector, const RamaEntry *entry, int count,
 								Datum **values, bool **nulls);

@@ -417,7 +417,7 @@ extern void rama_collection_clear(RamaNode *node, const Datum *keys, bool exists
 /* shift.c */
 extern void rama_vector_close_gaps(RamaTable *table, const Datum *prefix,
 								   const int64 *removed, int64 count);
-extern void rama_vector_make_room(RamaTable *table, const Datum *prefix, int64 at,
+extern bool rama_vector_make_room(RamaTable *table, const Datum *prefix, int64 at,
 								  int64 count);
 
 /* ddl.c: the event triggers' part for PStates */

@@ -63,9 +63,12 @@ has_entries(const RamaRow *row, RamaTable *child)
 	return row->found && !row->nulls[attno - 1] && DatumGetInt64(row->values[attno - 1]) > 0;
 }
 
-/* Delete a row and everything below it; was there one? The caller counts. */
+/*
+ * Delete a row and everything below it; was there one? The caller counts, and
+ * if not "captured" tells watchers.
+ */
 static bool
-remove_row(RamaTable *table, const Datum *keys)
+remove_row(RamaTable *table, const Datum *keys, bool captured)
 {
 	RamaRow		row;
 
@@ -77,6 +80,8 @@ remove_row(RamaTable *table, const Datum *keys)
 			if (has_entries(&row, table->children[i]))
 				rama_range_remove(table->children[i], keys, table->nkeys);
 		}
+		if (captured)
+			rama_capture_remove(table, row.values);
 		rama_row_delete(&row);
 	}
 	rama_row_close(&row);
@@ -112,9 +117,8 @@ rama_row_remove(RamaTable *table, const Datum *keys)
 
 	if (table->chunks)
 		return remove_element(table, keys);
-	if (!remove_row(table, keys))
+	if (!remove_row(table, keys, true))
 		return false;
-	rama_capture_remove(table, keys);
 	count = rama_count_entry(table, keys, -1);
 	if (!isvector)
 		return true;
@@ -145,7 +149,7 @@ rama_vector_remove(RamaTable *table, const Datum *prefix, const int64 *indexes, 
 	for (int64 i = 0; i < count; i++)
 	{
 		keys[table->nkeys - 1] = Int64GetDatum(indexes[i]);
-		(void) remove_row(table, keys);
+		(void) remove_row(table, keys, false);
 	}
 	/* The last one first: so each index is the one that it had. */
 	for (int64 i = count - 1; i >= 0; i--)

@@ -122,16 +122,16 @@ rama_vector_close_gaps(RamaTable *table, const Datum *prefix, const int64 *remov
  * rama_vector_make_room() -- Make room for elements at an index, which is at
  * most the count: those from there on move up. The caller makes the rows; the
  * count has them already. Enclosing rows are made where they are missing.
- * Errors: 40001.
+ * Returns whether there were such elements. Errors: 40001.
  */
-void
+bool
 rama_vector_make_room(RamaTable *table, const Datum *prefix, int64 at, int64 count)
 {
 	Shift		shift = {.count = count, .from = at};
 
-	if (rama_count_entry(table, prefix, count) > at)
-	{
-		shift_rows(table, prefix, table->nkeys - 1, &shift);
-		CommandCounterIncrement();
-	}
+	if (rama_count_entry(table, prefix, count) <= at)
+		return false;
+	shift_rows(table, prefix, table->nkeys - 1, &shift);
+	CommandCounterIncrement();
+	return true;
 }

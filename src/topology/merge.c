@@ -51,6 +51,7 @@ typedef struct Receiver
 	AttrNumber *attnos;			/* what changes in the row at hand */
 	Datum	   *values;
 	bool	   *nulls;
+	bool	   *adds;
 } Receiver;
 
 /* Within JSON: what is done to the leaf. */
@@ -158,6 +159,7 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 	receiver->attnos = palloc_array(AttrNumber, Max(merge->nvalues, 1));
 	receiver->values = palloc_array(Datum, Max(merge->nvalues, 1));
 	receiver->nulls = palloc_array(bool, Max(merge->nvalues, 1));
+	receiver->adds = palloc_array(bool, Max(merge->nvalues, 1));
 	if (merge->nplaces == 1 && merge->nvalues == 0 && merge->places[0].node == merge->leaf &&
 		merge->places[0].aggregate->call->aggregator->apply == rama_apply_list &&
 		merge->leaf->kind == RAMA_VECTOR)
@@ -395,10 +397,13 @@ merge_into_row(Receiver *receiver, const Row *from)
 		if (!combine(receiver, value, from, &state, &isnull))
 			continue;
 		receiver->attnos[changed] = attno;
+		receiver->adds[changed] = value->adds;
 		receiver->values[changed] = state;
 		receiver->nulls[changed++] = isnull;
 	}
 	receiver->place = NULL;
+	row.as = RAMA_AS_ADD;
+	row.adds = receiver->adds;
 	if (changed > 0 || !row.found)
 		rama_row_store(&row, changed, receiver->attnos, receiver->values, receiver->nulls);
 	rama_row_close(&row);
@@ -525,6 +530,9 @@ merge_into_json(Receiver *receiver, const Row *row)
 		target.inner[i].node = key->node;
 		rama_input_to_node_key(&input, key->node, &target.inner[i].key);
 	}
+	edit.edit.adds = merge->nvalues > 0;
+	for (int i = 0; i < merge->nvalues; i++)
+		edit.edit.adds &= merge->values[i].adds;
 	(void) rama_target_edit(&target, &edit.edit);
 	if (merge->nplaces > 0)
 		merge_into_places(receiver, row);

@@ -37,6 +37,7 @@ typedef struct MergeValue
 	const char *name;			/* of the leaf or field */
 	const RamaNode *node;		/* the leaf, or a field of it */
 	RamaAggregate *aggregate;
+	bool		adds;			/* it is a sum */
 	MergeLevels levels;
 } MergeValue;
 

@@ -250,6 +250,7 @@ add_value(RamaMerge *merge, const Use *use, const MergeField *field, RamaAggrega
 	value->name = field->name;
 	value->node = field->node;
 	value->aggregate = aggregate;
+	value->adds = rama_aggregate_adds(aggregate);
 	find_levels(field->node, &value->levels);
 	rama_aggregate_assign(aggregate, field->name, att ? att->atttypid : InvalidOid,
 						  att ? att->atttypmod : -1);

@@ -367,6 +367,13 @@ note(RamaCaptureLog *log, const RamaTable *table, const Datum *keys, int nkeys,
 	return op;
 }
 
+/* As they are stored: equal keys may look different. */
+static const Datum *
+keys_of(const RamaRow *row)
+{
+	return row->found ? row->values : row->keys;
+}
+
 /* A new value of a row's column; old is NULL in a new row. */
 static void
 note_column(RamaCaptureLog *log, const RamaRow *row, AttrNumber attno, bool adds,
@@ -380,7 +387,7 @@ note_column(RamaCaptureLog *log, const RamaRow *row, AttrNumber attno, bool adds
 	RamaCapture *op;
 	RamaCaptured *now;
 
-	op = note(log, table, row->keys, table->nkeys,
+	op = note(log, table, keys_of(row), table->nkeys,
 			  json ? RAMA_CAPTURE_JSON : adds ? RAMA_CAPTURE_ADD : RAMA_CAPTURE_COLUMN,
 			  attno, &found);
 	if (op == NULL)
@@ -459,6 +466,7 @@ note_changed(RamaCaptureLog *log, const RamaRow *row, int ncolumns, const AttrNu
 			 const Datum *values, const bool *nulls)
 {
 	RamaTable  *table = row->table;
+	const RamaNode *absent = NULL;	/* told already */
 
 	for (int i = 0; i < ncolumns && !log->lost; i++)
 	{
@@ -474,10 +482,16 @@ note_changed(RamaCaptureLog *log, const RamaRow *row, int ncolumns, const AttrNu
 		climb = nulls[i] ? structs_absent(row, attno, ncolumns, attnos, nulls) : 0;
 		if (climb > 0)
 		{
+			const RamaNode *within = column->node;
 			bool		found;
-			RamaCapture *op = note(log, table, row->keys, table->nkeys,
-								   RAMA_CAPTURE_ABSENT, 0, &found);
+			RamaCapture *op;
 
+			for (int j = 0; j < climb; j++)
+				within = within->parent;
+			if (within == absent)
+				continue;
+			absent = within;
+			op = note(log, table, keys_of(row), table->nkeys, RAMA_CAPTURE_ABSENT, 0, &found);
 			if (op == NULL)
 				return;
 			op->climb = climb;
@@ -631,6 +645,25 @@ rama_capture_remove(RamaTable *table, const Datum *keys)
 }
 
 /*
+ * A row was made just now, whose value is this collection: what becomes of the
+ * collection says all.
+ */
+static void
+drop_row_of(RamaCaptureLog *log, const RamaNode *node, const Datum *keys)
+{
+	const RamaTable *outer = node->table->parent;
+	const RamaCapture *op;
+
+	if (outer == NULL || node->parent == NULL || node->parent->kind != RAMA_MAP ||
+		log->count <= first_open(log))
+		return;
+	op = log->ops[log->count - 1];
+	if (op->kind == RAMA_CAPTURE_ROW && op->table == table_number(outer) &&
+		same_keys(outer, op->keys, keys, outer->nkeys))
+		log->count--;
+}
+
+/*
  * rama_capture_clear() -- A collection with a table, below the row with these
  * keys, has become empty, or is absent where not "exists".
  */
@@ -641,8 +674,10 @@ rama_capture_clear(RamaNode *node, const Datum *keys, bool exists)
 	RamaCaptureLog *log = open_log(table);
 	bool		found;
 
-	if (log == NULL ||
-		note(log, table, keys, Max(table->nkeys - 1, 0),
+	if (log == NULL)
+		return;
+	drop_row_of(log, node, keys);
+	if (note(log, table, keys, Max(table->nkeys - 1, 0),
 			 exists ? RAMA_CAPTURE_EMPTY : RAMA_CAPTURE_CLEARED, 0, &found) == NULL)
 		return;
 	log->barrier = log->count;
