@@ -45,6 +45,16 @@ CREATE FUNCTION at_all() RETURNS jsonb LANGUAGE sql STABLE AS $$
 $$;
 CREATE FUNCTION writes() RETURNS int LANGUAGE plpgsql AS 'BEGIN INSERT INTO app.plain VALUES (1); RETURN 1; END';
 CREATE FUNCTION fails() RETURNS bigint LANGUAGE sql STABLE AS $$ SELECT 10 / (rama.get('app.total'))::bigint $$;
+CREATE FUNCTION parts() RETURNS jsonb LANGUAGE sql STABLE AS $$
+	SELECT jsonb_build_object('some', rama.select_one('app.scores', '[["submap", 1, 3]]'), 'time_of_the_run', clock_timestamp(),
+		'ns', (SELECT jsonb_agg(n) FROM rama.select('app.chat', '[["multi-path", ["ann", "n"], ["bob", "n"]]]') n))
+$$;
+CREATE FUNCTION many() RETURNS jsonb LANGUAGE sql STABLE AS $$
+	SELECT jsonb_build_object('sum', (SELECT sum(rama.count('app.scores', i)) FROM generate_series(1, 3000) i), 'time_of_the_run', clock_timestamp())
+$$;
+CREATE FUNCTION spoken() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM app.chat_words';
+SELECT rama.create_query('spoken', 'spoken()');
+SELECT rama.create_query('parts', 'parts()'), rama.create_query('many', 'many()');
 SELECT rama.create_query('of_person', 'of_person(text)'), rama.create_query('best', 'best(int, int, int)'),
 	rama.create_query('words_of', 'words_of(int)'), rama.create_query('at_all', 'at_all()'),
 	rama.create_query('writes', 'writes()'), rama.create_query('fails', 'fails()');
@@ -147,12 +157,42 @@ sql(q{SELECT rama.put('scores', 1, 19, 'last')});
 is(result($watch), '[["append",["best"],[[19,"last"]]]]', 'what is appended to an array is told so');
 end($watch);
 
+# Several keys, and several paths.
+$watch = start_watch(q{CALL rama.watch_query('parts', format => 'json')});
+is(result($watch), '[["reset",[],{"ns":[null,1],"some":{"1":{"15":"in","19":"last","20":"above"}}}]]', 'parts');
+sql(q{SELECT rama.put('scores', 2, 1, 'no key of these'), rama.add('chat', 'carl', 'n', 1), rama.push('chat', 'bob', 'words', 'w')});
+sql(q{SELECT rama.remove('chat', 'bob', 'words', 1)});
+sql(q{SELECT rama.put('scores', 3, 1, 'new')});
+is(result($watch), '[["set",["some","3"],{"1":"new"}]]', 'a key of several');
+sql(q{SELECT rama.add('chat', 'ann', 'n', 1)});
+is(result($watch), '[["set",["ns",0],1]]', 'a path of several');
+sql(q{SELECT rama.remove('chat', 'ann'), rama.remove('scores', 3), rama.remove('scores', 2), rama.remove('chat', 'carl')});
+end($watch);
+
+# More keys than are recorded one by one: all of the PState counts.
+$watch = start_watch(q{CALL rama.watch_query('many', format => 'json')});
+is(result($watch), '[["reset",[],{"sum":3}]]', 'many keys');
+sql(q{SELECT rama.add('chat', 'ann', 'n', 1), rama.remove('chat', 'ann')});
+sql(q{SELECT rama.put('scores', 2900, 1, 'far')});
+is(result($watch), '[["set",["sum"],4]]', 'all of them');
+sql(q{SELECT rama.remove('scores', 2900)});
+end($watch);
+
 # Relations read by SQL; rows.
 $watch = start_watch(q{CALL rama.watch_query('app.words_of', format => 'text')});
 is(line($watch), '1 reset [] [{"words": 1, "person": "bob"}]', 'rows of a set');
 sql(q{SELECT rama.push('chat', 'ann', 'words', 'y'), rama.push('chat', 'bob', 'words', 'z')});
 is(line($watch), '2 set [0, "person"] "ann"', 'a relation that SQL reads has changed: elements are compared one by one');
 is(line($watch), '2 append [] [{"words": 2, "person": "bob"}]', '... and the rest is appended');
+end($watch);
+
+# The view of a vector's elements.
+$watch = start_watch(q{CALL rama.watch_query('spoken')});
+is(line($watch), '1 reset [] 3', 'elements of vectors');
+sql(q{SELECT rama.push('chat', 'bob', 'words', 'again')});
+is(line($watch), '2 set [] 4', 'one more');
+sql(q{SELECT rama.remove('chat', 'bob', 'words', 2)});
+is(line($watch), '3 set [] 3', 'one less');
 end($watch);
 
 # JSON patches.
