@@ -3,7 +3,7 @@
 # LISTEN to rama.watch(), and by a trigger on a table that notifies. What do
 # watches cost those who append: none, 100, 1000, 5000 of them, beside writers
 # that NOTIFY. And those that are not hit, those that are.
-seconds=${BENCH_SECONDS:-8}
+seconds=${BENCH_SECONDS:-5}
 conninfo="host=$RAMA_WORK user=postgres dbname=bench"
 
 sql -o /dev/null <<-'SQL'
