@@ -362,7 +362,7 @@ finish_array(JsonbParseState **state, JsonbValue *result)
 static int
 compare_pairs(const void *a, const void *b)
 {
-	int			order;
+	int			order = 0;
 
 	(void) rama_json_compare(&((const JsonbPair *) a)->key, &((const JsonbPair *) b)->key, &order);
 	return order;

@@ -379,6 +379,7 @@ read_versions(WatchedPState *pstate)
 			current_op = &change.ops[op];
 			rama_watch_index_find(watch_index, pstate->relid, current_op, hit, NULL);
 		}
+		current = NULL;
 	}
 	return true;
 }

@@ -336,6 +336,7 @@ apply(Tail *tail, TailPState *pstate, RamaChange *change)
 		tail->op = &change->ops[i];
 		rama_watch_index_find(tail->index, pstate->relid, tail->op, hit, tail);
 	}
+	tail->change = NULL;
 }
 
 /* Apply versions, the one given at most. */
