@@ -243,7 +243,6 @@ bind_watch(Tail *tail, TailWatch *watch)
 	rama_watch_index_add(tail->index, &watch->item, watch->pstate->relid,
 						 watch->watch->keys, watch->watch->nkeys);
 	MemoryContextSwitchTo(old);
-	watch->watch->bound = bound->bound;
 }
 
 /* The value as the active snapshot sees it. */

@@ -442,6 +442,9 @@ rama_watch_is_dropped(Oid pstate, bool *busy)
 {
 	bool		exists;
 
+	/* The ring has forgotten it before it wakes anybody. */
+	if (rama_ring_last(pstate) >= 0)
+		return false;
 	if (!ConditionalLockRelationOid(pstate, AccessShareLock))
 	{
 		*busy = true;
