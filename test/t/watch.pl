@@ -84,6 +84,20 @@ is(heard($alice, $watch, 1),
 	'{"from": 2, "version": 4, "changes": [{"version": 4, "op": "set", "path": ["a"], "value": 7}]}',
 	'the next one continues there; what does not concern it is not told');
 
+# What happens between rama.watch() and LISTEN shows in "from", and is not lost.
+my $late = session('alice');
+my %gap;
+@gap{qw(id channel version value)} = split /\|/, $late->query_safe(q{SELECT * FROM rama.watch('scores', '["gap"]')});
+$node->safe_psql('postgres', q{SELECT rama.put('scores', 'gap', 1)});
+eventually($node, 'postgres', "SELECT told > version FROM rama.watchers WHERE id = '$gap{id}'");
+$late->query_safe("LISTEN $gap{channel}");
+$node->safe_psql('postgres', q{SELECT rama.add('scores', 'gap', 1)});
+my ($gap_from) = heard($late, \%gap, 1) =~ /^\{"from": (\d+)/;
+cmp_ok($gap_from, '>', $gap{version}, 'from is above the version that the session has');
+is($late->query_safe("SELECT op, path, value FROM rama.changes('scores', '[\"gap\"]', $gap{version})"),
+	qq(set|["gap"]|1\nadd|["gap"]|1), 'and rama.changes has what it missed');
+$late->quit;
+
 # What a payload cannot hold, and what must be read, is to be fetched.
 my $big = watch($alice, 'notes', '["n"]');
 $node->safe_psql('postgres', q{SELECT rama.put('notes', 'n', repeat('x', 7000))});
