@@ -191,6 +191,7 @@ init_aggregate(RamaAggregate *aggregate, const RamaAggregatorCall *call,
 	memset(aggregate, 0, sizeof(RamaAggregate));
 	aggregate->call = call;
 	aggregate->node = node;
+	aggregate->counts = call->aggregator->counts;
 	aggregate->ntypes = ntypes;
 	aggregate->types = types;
 }
@@ -284,7 +285,7 @@ rama_aggregate_assign(RamaAggregate *aggregate, const char *name, Oid from, int3
 {
 	const RamaType *place = &aggregate->place;
 
-	if (aggregate->call->aggregator->counts)
+	if (aggregate->counts)
 		from = INT8OID;
 	if (!rama_assign_init(&aggregate->assign, from, typmod, &aggregate->argument))
 		ereport(ERROR,
@@ -295,7 +296,7 @@ rama_aggregate_assign(RamaAggregate *aggregate, const char *name, Oid from, int3
 				 errhint("Cast the column of the query.")));
 }
 
-static bool
+static inline bool
 combine(RamaAggregate *aggregate, Datum *state, bool *isnull, Datum value)
 {
 	if (!aggregate->combine(aggregate, state, isnull, value))
@@ -316,7 +317,7 @@ bool
 rama_aggregate_value(RamaAggregate *aggregate, Datum *state, bool *isnull,
 					 Datum value, bool value_isnull)
 {
-	if (aggregate->call->aggregator->counts)
+	if (aggregate->counts)
 		value = Int64GetDatum(value_isnull ? 0 : 1);
 	else if (value_isnull)
 		return false;
@@ -334,7 +335,7 @@ rama_aggregate_input(RamaAggregate *aggregate, Datum *state, bool *isnull,
 	RamaInput	one = {.form = RAMA_INPUT_SQL, .type = INT8OID};
 	Datum		value;
 
-	if (aggregate->call->aggregator->counts)
+	if (aggregate->counts)
 	{
 		one.datum = Int64GetDatum(isabsent ? 0 : 1);
 		input = &one;

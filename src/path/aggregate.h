@@ -78,6 +78,7 @@ struct RamaAggregate
 
 	/* where it combines a value with a scalar: */
 	bool		combines;
+	bool		counts;			/* call->aggregator->counts */
 	RamaType	place;
 	Oid			base;			/* of place.oid, where that is a domain */
 	RamaType	argument;		/* what the values are assigned to */
@@ -95,6 +96,58 @@ struct RamaAggregate
 	struct RamaSqlAggregate *sql;
 	struct RamaRanking *ranking;
 };
+
+/* Fields of a place of an aggregate of SQL that is a struct. */
+enum
+{
+	RAMA_SQL_STATE,
+	RAMA_SQL_VALUE
+};
+
+/* An aggregate of SQL, resolved for a place and the types of the values. */
+typedef struct RamaSqlAggregate
+{
+	Oid			oid;
+	bool		combining;		/* values are states */
+	int			nargs;
+	RamaType   *args;			/* of the values */
+	RamaType	state;
+	FmgrInfo	transition;		/* or the combine function */
+	bool		has_final;
+	int			nfinal;			/* arguments of the final function */
+	FmgrInfo	final;
+	Oid			result;
+	char	   *initial;		/* NULL: none */
+	Oid			collation;
+} RamaSqlAggregate;
+
+/* What an item is known by, or ranked by. */
+typedef struct RamaItemPart
+{
+	JsonbValue	json;
+	Datum		datum;			/* where it has a type */
+} RamaItemPart;
+
+typedef struct RamaItem
+{
+	JsonbValue	json;			/* as it is stored */
+	RamaItemPart id;
+	RamaItemPart sort;
+} RamaItem;
+
+/* How items are taken apart and ranked. */
+typedef struct RamaRanking
+{
+	int64		amount;
+	bool		ascending;
+	const RamaNode *node;		/* of the items; NULL: plain data */
+	bool		has_id;
+	bool		has_sort;
+	const char *id_name;		/* NULL: the item as a whole */
+	const char *sort_name;
+	RamaType	id;				/* oid 0: JSON without a type */
+	RamaType	sort;
+} RamaRanking;
 
 /* aggregate.c */
 extern List *rama_aggregators_parse(const char *text);
@@ -151,12 +204,23 @@ RAMA_AGGREGATOR(none);
 RAMA_AGGREGATOR(first);
 RAMA_AGGREGATOR(last);
 
-/* aggregate_average.c, aggregate_top.c, aggregate_sql.c */
+/* aggregate_average.c, aggregate_top.c, aggregate_sql_call.c */
 RAMA_AGGREGATOR(average);
 RAMA_AGGREGATOR(top);
 RAMA_AGGREGATOR(limit);
 RAMA_AGGREGATOR(sql);
 
+/* aggregate_item.c */
+extern RamaRanking *rama_ranking_make(const RamaAggregatorCall *call, const RamaNode *vector);
+extern void rama_item_take(const RamaRanking *ranking, const JsonbValue *json, RamaItem *item);
+extern void rama_item_take_input(const RamaRanking *ranking, const RamaInput *input,
+								 RamaItem *item);
+extern int	rama_item_compare(const RamaRanking *ranking, const RamaItem *a,
+							  const RamaItem *b);
+extern bool rama_item_same_id(const RamaRanking *ranking, const RamaItem *a,
+							  const RamaItem *b);
+
+/* aggregate_sql.c */
 extern List *rama_sql_aggregates(const char *name, int *nvalues);
 extern char *rama_sql_states(const RamaAggregatorCall *call);
 

@@ -19,7 +19,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
 
 enum
 {
@@ -27,48 +26,18 @@ enum
 	REST
 };
 
-/* An item, with what it is known and ranked by. */
-typedef struct Part
-{
-	JsonbValue	json;
-	Datum		datum;			/* where it has a type */
-} Part;
-
-typedef struct TopItem
-{
-	JsonbValue	json;
-	Part		id;
-	Part		sort;
-} TopItem;
-
-/* How items are taken apart and ranked. */
-struct RamaRanking
-{
-	int64		amount;
-	bool		ascending;
-	const RamaNode *node;		/* of the items; NULL: plain data */
-	bool		has_id;
-	bool		has_sort;
-	const char *id_name;		/* NULL: the item as a whole */
-	const char *sort_name;
-	RamaType	id;				/* oid 0: JSON without a type */
-	RamaType	sort;
-};
-
-typedef struct RamaRanking Ranking;
-
 /* An item that comes, and what becomes of its place. */
 typedef struct Placing
 {
-	const Ranking *ranking;
-	TopItem		item;
+	const RamaRanking *ranking;
+	RamaItem		item;
 	const RamaTarget *rest;		/* NULL: there is none */
 	int			count;			/* items in the vector */
-	TopItem	   *items;
+	RamaItem	   *items;
 	bool		goes_to_rest;	/* not into the vector */
 	int			ndisplaced;
-	const TopItem *displaced;		/* from the vector to rest */
-	const TopItem *promoted;		/* from rest to the vector; NULL: none */
+	const RamaItem *displaced;		/* from the vector to rest */
+	const RamaItem *promoted;		/* from rest to the vector; NULL: none */
 } Placing;
 
 static bool
@@ -84,155 +53,31 @@ is_null(const RamaInput *input)
 		(input->form == RAMA_INPUT_JSON && input->json.type == jbvNull);
 }
 
-/* Items */
-
-/* The schema of a part; error (42703) where the item has no such field. */
-static const RamaNode *
-part_node(const RamaNode *item, const char *name)
-{
-	if (name == NULL || item == NULL)
-		return item;
-	if (item->kind == RAMA_STRUCT)
-		return item->children[rama_struct_field(item, name, strlen(name))];
-	if (item->kind == RAMA_SCALAR && strcmp(name, item->name) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("items of type %s have no field \"%s\"",
-						format_type_be(item->type.oid), name)));
-	return item->kind == RAMA_SCALAR ? item : NULL;
-}
-
-/* Its type, where values of that can be compared; and its name in an item. */
-static const char *
-part_type(const RamaNode *item, const char *name, RamaType *type)
-{
-	const RamaNode *node = part_node(item, name);
-
-	type->oid = InvalidOid;
-	if (!is_plain(node) && node->kind == RAMA_SCALAR &&
-		OidIsValid(lookup_type_cache(node->type.oid, TYPECACHE_CMP_PROC)->cmp_proc))
-		*type = node->type;
-	return item && node == item ? NULL : name;
-}
-
-static Ranking *
-make_ranking(const RamaAggregatorCall *call, const RamaNode *vector)
-{
-	Ranking    *ranking = palloc0_object(Ranking);
-
-	ranking->amount = call->amount;
-	ranking->ascending = call->ascending;
-	ranking->node = is_plain(vector) || is_plain(vector->children[0]) ? NULL : vector->children[0];
-	ranking->has_id = call->aggregator->takes == RAMA_TOP_OPTIONS;
-	ranking->has_sort = ranking->has_id || call->sort || call->ordered;
-	ranking->id_name = part_type(ranking->node, call->id, &ranking->id);
-	ranking->sort_name = part_type(ranking->node, call->sort, &ranking->sort);
-	return ranking;
-}
-
-static void
-take_part(const JsonbValue *item, const char *name, const RamaType *type, Part *part)
-{
-	RamaInput	input;
-	bool		isnull;
-
-	if (name == NULL)
-		part->json = *item;
-	else if (!rama_json_is_object(item) ||
-			 getKeyJsonValueFromContainer(item->val.binary.data, name, strlen(name),
-										  &part->json) == NULL)
-		part->json.type = jbvNull;
-	if (part->json.type == jbvNull || !OidIsValid(type->oid))
-		return;
-	rama_input_of_json(&input, &part->json);
-	part->datum = rama_input_to_type(&input, type, &isnull);
-}
-
-/* An item as it is stored. */
-static void
-take_item(const Ranking *ranking, const JsonbValue *json, TopItem *item)
-{
-	item->json = *json;
-	if (ranking->has_id)
-		take_part(json, ranking->id_name, &ranking->id, &item->id);
-	if (ranking->has_sort)
-		take_part(json, ranking->sort_name, &ranking->sort, &item->sort);
-}
-
-static void
-take_input(const Ranking *ranking, const RamaInput *input, TopItem *item)
-{
-	JsonbValue	json;
-
-	rama_input_conform(ranking->node, input, &json);
-	rama_jsonb_to_json(rama_json_to_jsonb(&json), &json);
-	take_item(ranking, &json, item);
-	if (ranking->has_id && item->id.json.type == jbvNull)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the id of an item must not be null")));
-}
-
-/* The order of two parts, nulls last. */
-static int
-compare_parts(const Part *a, const Part *b, const RamaType *type, bool ascending)
-{
-	int			order;
-
-	if (a->json.type == jbvNull || b->json.type == jbvNull)
-		return (a->json.type == jbvNull) - (b->json.type == jbvNull);
-	if (OidIsValid(type->oid))
-		order = rama_type_compare(type, a->datum, b->datum);
-	else if (!rama_json_compare(&a->json, &b->json, &order))
-		order = compareJsonbContainers(&rama_json_to_jsonb(&a->json)->root,
-									   &rama_json_to_jsonb(&b->json)->root);
-	return ascending ? order : order < 0 ? 1 : -order;
-}
-
-/* Negative: a is better. Of equal scores the lesser id is; without ids, none. */
-static int
-compare_items(const Ranking *ranking, const TopItem *a, const TopItem *b)
-{
-	int			order = 0;
-
-	if (ranking->has_sort)
-		order = compare_parts(&a->sort, &b->sort, &ranking->sort, ranking->ascending);
-	if (order == 0 && ranking->has_id)
-		order = compare_parts(&a->id, &b->id, &ranking->id, true);
-	return order;
-}
-
-static bool
-same_id(const Ranking *ranking, const TopItem *a, const TopItem *b)
-{
-	return compare_parts(&a->id, &b->id, &ranking->id, true) == 0;
-}
-
 /* Rest */
 
 /* Keep it, if it is the best one so far. */
 static void
-consider(const Placing *placing, const JsonbValue *json, MemoryContext context, TopItem **best)
+consider(const Placing *placing, const JsonbValue *json, MemoryContext context, RamaItem **best)
 {
-	const Ranking *ranking = placing->ranking;
+	const RamaRanking *ranking = placing->ranking;
 	MemoryContext old;
-	TopItem		item;
+	RamaItem		item;
 
-	take_item(ranking, json, &item);
-	if (same_id(ranking, &item, &placing->item) ||
-		(*best && compare_items(ranking, *best, &item) <= 0))
+	rama_item_take(ranking, json, &item);
+	if (rama_item_same_id(ranking, &item, &placing->item) ||
+		(*best && rama_item_compare(ranking, *best, &item) <= 0))
 		return;
 	old = MemoryContextSwitchTo(context);
 	if (*best == NULL)
-		*best = palloc_object(TopItem);
+		*best = palloc_object(RamaItem);
 	rama_jsonb_to_json(rama_json_to_jsonb(json), &item.json);
-	take_item(ranking, &item.json, *best);
+	rama_item_take(ranking, &item.json, *best);
 	MemoryContextSwitchTo(old);
 }
 
 /* One with a table: all its rows are read. */
 static void
-consider_rows(const Placing *placing, RamaFocus *rest, Snapshot snapshot, TopItem **best)
+consider_rows(const Placing *placing, RamaFocus *rest, Snapshot snapshot, RamaItem **best)
 {
 	const RamaNode *map = rest->node;
 	MemoryContext outer = CurrentMemoryContext;
@@ -265,11 +110,11 @@ consider_rows(const Placing *placing, RamaFocus *rest, Snapshot snapshot, TopIte
 }
 
 /* The best item in rest but the one that comes; NULL: there is none. */
-static TopItem *
+static RamaItem *
 best_of_rest(const Placing *placing)
 {
 	Snapshot	snapshot = RegisterSnapshot(rama_write_snapshot());
-	TopItem	   *best = NULL;
+	RamaItem	   *best = NULL;
 	RamaFocus	rest;
 
 	memset(&rest, 0, sizeof(rest));
@@ -289,7 +134,7 @@ best_of_rest(const Placing *placing)
 }
 
 static void
-go_rest(const Placing *placing, const TopItem *item, RamaTarget *entry)
+go_rest(const Placing *placing, const RamaItem *item, RamaTarget *entry)
 {
 	RamaInput	key;
 
@@ -299,7 +144,7 @@ go_rest(const Placing *placing, const TopItem *item, RamaTarget *entry)
 }
 
 static void
-put_rest(const Placing *placing, const TopItem *item)
+put_rest(const Placing *placing, const RamaItem *item)
 {
 	RamaTarget	entry;
 	RamaInput	input;
@@ -310,7 +155,7 @@ put_rest(const Placing *placing, const TopItem *item)
 }
 
 static void
-remove_rest(const Placing *placing, const TopItem *item)
+remove_rest(const Placing *placing, const RamaItem *item)
 {
 	RamaTarget	entry;
 
@@ -326,9 +171,9 @@ load_items(Placing *placing, const JsonbValue *old)
 	RamaEntries *entries = rama_entries_of_json(NULL, old, RAMA_VECTOR);
 
 	placing->count = entries->count;
-	placing->items = palloc_array(TopItem, entries->count + 2);
+	placing->items = palloc_array(RamaItem, entries->count + 2);
 	for (int i = 0; i < entries->count; i++)
-		take_item(placing->ranking, &entries->entry[i].value, &placing->items[i]);
+		rama_item_take(placing->ranking, &entries->entry[i].value, &placing->items[i]);
 }
 
 static void
@@ -344,16 +189,16 @@ store_items(const Placing *placing, JsonbValue *new)
 
 /* Take out the item with the id of the one that comes; where it was, or -1. */
 static int
-take_out(Placing *placing, TopItem *old)
+take_out(Placing *placing, RamaItem *old)
 {
 	for (int i = 0; i < placing->count; i++)
 	{
-		if (!same_id(placing->ranking, &placing->items[i], &placing->item))
+		if (!rama_item_same_id(placing->ranking, &placing->items[i], &placing->item))
 			continue;
 		*old = placing->items[i];
 		placing->count--;
 		memmove(&placing->items[i], &placing->items[i + 1],
-				sizeof(TopItem) * (placing->count - i));
+				sizeof(RamaItem) * (placing->count - i));
 		return i;
 	}
 	return -1;
@@ -361,14 +206,14 @@ take_out(Placing *placing, TopItem *old)
 
 /* Where it goes: behind those that are as good. */
 static int
-put_in(Placing *placing, const TopItem *item)
+put_in(Placing *placing, const RamaItem *item)
 {
 	int			at = placing->count;
 
-	while (at > 0 && compare_items(placing->ranking, item, &placing->items[at - 1]) < 0)
+	while (at > 0 && rama_item_compare(placing->ranking, item, &placing->items[at - 1]) < 0)
 		at--;
 	memmove(&placing->items[at + 1], &placing->items[at],
-			sizeof(TopItem) * (placing->count - at));
+			sizeof(RamaItem) * (placing->count - at));
 	placing->items[at] = *item;
 	placing->count++;
 	return at;
@@ -391,11 +236,11 @@ cut(Placing *placing)
 static void
 promote(Placing *placing)
 {
-	TopItem	   *best = best_of_rest(placing);
+	RamaItem	   *best = best_of_rest(placing);
 
 	if (best == NULL ||
 		(placing->count == placing->ranking->amount &&
-		 compare_items(placing->ranking, best, &placing->items[placing->count - 1]) > 0))
+		 rama_item_compare(placing->ranking, best, &placing->items[placing->count - 1]) > 0))
 		return;
 	placing->promoted = best;
 	(void) put_in(placing, best);
@@ -407,7 +252,7 @@ place_item(void *arg, const RamaNode *node, const JsonbValue *old, JsonbValue *n
 {
 	Placing    *placing = arg;
 	int64		amount = placing->ranking->amount;
-	TopItem		before;
+	RamaItem		before;
 	int			was = -1;
 	int			at;
 
@@ -431,19 +276,19 @@ place_item(void *arg, const RamaNode *node, const JsonbValue *old, JsonbValue *n
 	if (placing->rest && placing->ndisplaced == 0 &&
 		(placing->count < amount ||
 		 (was >= 0 && at == placing->count - 1 &&
-		  compare_items(placing->ranking, &before, &placing->item) < 0)))
+		  rama_item_compare(placing->ranking, &before, &placing->item) < 0)))
 		promote(placing);
 	store_items(placing, new);
 	return true;
 }
 
 static void
-apply_in(const Ranking *ranking, const RamaTarget *vector, const RamaTarget *rest,
+apply_in(const RamaRanking *ranking, const RamaTarget *vector, const RamaTarget *rest,
 		 const RamaInput *input)
 {
 	Placing		placing = {.ranking = ranking, .rest = rest};
 
-	take_input(ranking, input, &placing.item);
+	rama_item_take_input(ranking, input, &placing.item);
 	rama_target_change(vector, place_item, &placing);
 	if (rest == NULL)
 		return;
@@ -489,7 +334,7 @@ rama_fits_top(RamaAggregate *aggregate)
 	if (!is_plain(node) && node->kind != RAMA_VECTOR &&
 		(node->kind != RAMA_STRUCT || !fits_struct(aggregate)))
 		return false;
-	aggregate->ranking = make_ranking(aggregate->call,
+	aggregate->ranking = rama_ranking_make(aggregate->call,
 									  aggregate->fields[TOP] ? aggregate->fields[TOP] : node);
 	return true;
 }
@@ -525,7 +370,7 @@ rama_fits_limit(RamaAggregate *aggregate)
 {
 	if (!is_plain(aggregate->node) && aggregate->node->kind != RAMA_VECTOR)
 		return false;
-	aggregate->ranking = make_ranking(aggregate->call, aggregate->node);
+	aggregate->ranking = rama_ranking_make(aggregate->call, aggregate->node);
 	return true;
 }
 
