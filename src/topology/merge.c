@@ -16,23 +16,12 @@
 #include "nodes/parsenodes.h"
 #include "path/write.h"
 #include "tcop/dest.h"
-#include "catalog/pg_type.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 
 /* Rows that are taken before they are merged. */
 #define ROWS 32
-
-/* A row of the query: its keys as they are at their places, and its columns. */
-typedef struct Row
-{
-	Datum	   *keys;
-	Datum	   *values;			/* of all columns; those of keys are not set */
-	bool	   *nulls;
-	uint32		hash;			/* of rama_buffer_announce() */
-} Row;
 
 /* Takes the rows of one execution of the query. */
 typedef struct Receiver
@@ -47,7 +36,7 @@ typedef struct Receiver
 	bool		any;			/* a row has come */
 	RamaMergeList *list;		/* takes them; rows[0] has their keys */
 	int			nrows;
-	Row			rows[ROWS];
+	MergeRow			rows[ROWS];
 	AttrNumber *attnos;			/* what changes in the row at hand */
 	Datum	   *values;
 	bool	   *nulls;
@@ -59,18 +48,15 @@ typedef struct LeafEdit
 {
 	RamaEdit	edit;			/* must be first */
 	Receiver   *receiver;
-	const Row  *row;
+	const MergeRow  *row;
 } LeafEdit;
 
 static void receiver_startup(DestReceiver *self, int operation, TupleDesc desc);
 static bool receiver_receive(TupleTableSlot *slot, DestReceiver *self);
 static void receiver_shutdown(DestReceiver *self);
 static void receiver_destroy(DestReceiver *self);
-static void merge_into_row(Receiver *receiver, const Row *row);
-static void merge_into_json(Receiver *receiver, const Row *row);
-static void merge_into_places(Receiver *receiver, const Row *row);
-static void merge_nothing(Receiver *receiver);
-static void make_row(const RamaMerge *merge, const Row *from);
+static void merge_into_row(Receiver *receiver, const MergeRow *row);
+static void merge_into_json(Receiver *receiver, const MergeRow *row);
 static void receive_row(Receiver *receiver, TupleTableSlot *slot);
 
 /*
@@ -196,7 +182,7 @@ keep(Datum datum, Form_pg_attribute att)
 }
 
 static void
-take_keys(Receiver *receiver, TupleTableSlot *slot, Row *row)
+take_keys(Receiver *receiver, TupleTableSlot *slot, MergeRow *row)
 {
 	const RamaMerge *merge = receiver->merge;
 
@@ -217,7 +203,7 @@ take_keys(Receiver *receiver, TupleTableSlot *slot, Row *row)
 }
 
 static void
-take_values(const RamaMerge *merge, TupleTableSlot *slot, Row *row)
+take_values(const RamaMerge *merge, TupleTableSlot *slot, MergeRow *row)
 {
 	for (int i = merge->nkeys; i < merge->desc->natts; i++)
 	{
@@ -229,7 +215,7 @@ take_values(const RamaMerge *merge, TupleTableSlot *slot, Row *row)
 
 /* An element of an enclosing vector is made if it is the next one. */
 static void
-make_elements(const RamaMerge *merge, const Row *row)
+make_elements(const RamaMerge *merge, const MergeRow *row)
 {
 	for (int i = 0; i < merge->nvectors; i++)
 	{
@@ -253,13 +239,13 @@ merge_rows(Receiver *receiver)
 		rama_buffer_fetch(merge->table, receiver->rows[i].hash);
 	for (int i = 0; i < receiver->nrows; i++)
 	{
-		const Row  *row = &receiver->rows[i];
+		const MergeRow  *row = &receiver->rows[i];
 
 		receiver->place = NULL;
 		if (merge->nvectors > 0)
 			make_elements(merge, row);
 		if (merge->nvalues == 0)
-			merge_into_places(receiver, row);
+			rama_merge_places(merge, receiver->pstate, row, &receiver->place);
 		else if (merge->column)
 			merge_into_json(receiver, row);
 		else
@@ -274,12 +260,12 @@ static void
 end_list(Receiver *receiver)
 {
 	const RamaMerge *merge = receiver->merge;
-	const Row  *row = &receiver->rows[0];
+	const MergeRow  *row = &receiver->rows[0];
 
 	receiver->place = merge->places[0].name;
 	if (receiver->nrows > 0 && !rama_merge_list_append(receiver->list, row->keys) &&
 		merge->has_row)
-		make_row(merge, row);
+		rama_merge_make_row(merge, row);
 	receiver->nrows = 0;
 	MemoryContextReset(receiver->row_context);
 }
@@ -288,7 +274,7 @@ static void
 receive_into_list(Receiver *receiver, TupleTableSlot *slot)
 {
 	const RamaMerge *merge = receiver->merge;
-	Row		   *row = &receiver->rows[0];
+	MergeRow		   *row = &receiver->rows[0];
 
 	if (!rama_merge_list_same(receiver->list, slot))
 	{
@@ -326,7 +312,7 @@ receiver_receive(TupleTableSlot *slot, DestReceiver *self)
 static void
 receive_row(Receiver *receiver, TupleTableSlot *slot)
 {
-	Row		   *row = &receiver->rows[receiver->nrows++];
+	MergeRow		   *row = &receiver->rows[receiver->nrows++];
 
 	take_keys(receiver, slot, row);
 	take_values(receiver->merge, slot, row);
@@ -351,7 +337,7 @@ receiver_shutdown(DestReceiver *self)
 	else
 		merge_rows(receiver);
 	if (!receiver->any && receiver->merge->nkeys == 0)
-		merge_nothing(receiver);
+		rama_merge_nothing(receiver->merge, receiver->pstate);
 	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(old);
 }
@@ -362,7 +348,7 @@ receiver_destroy(DestReceiver *self)
 }
 
 static bool
-combine(Receiver *receiver, const MergeValue *value, const Row *row,
+combine(Receiver *receiver, const MergeValue *value, const MergeRow *row,
 		Datum *state, bool *isnull)
 {
 	int			column = value->column;
@@ -375,7 +361,7 @@ combine(Receiver *receiver, const MergeValue *value, const Row *row,
 
 /* The leaf is in columns. */
 static void
-merge_into_row(Receiver *receiver, const Row *from)
+merge_into_row(Receiver *receiver, const MergeRow *from)
 {
 	const RamaMerge *merge = receiver->merge;
 	int			changed = 0;
@@ -408,7 +394,7 @@ merge_into_row(Receiver *receiver, const Row *from)
 		rama_row_store(&row, changed, receiver->attnos, receiver->values, receiver->nulls);
 	rama_row_close(&row);
 	if (merge->nplaces > 0)
-		merge_into_places(receiver, from);
+		rama_merge_places(merge, receiver->pstate, from, &receiver->place);
 }
 
 /* The leaf is within a column's JSON */
@@ -504,7 +490,7 @@ apply_leaf(RamaEdit *base, const RamaNode *node, const JsonbValue *old, JsonbVal
 }
 
 static void
-merge_into_json(Receiver *receiver, const Row *row)
+merge_into_json(Receiver *receiver, const MergeRow *row)
 {
 	const RamaMerge *merge = receiver->merge;
 	int			nouter = merge->table->nkeys;
@@ -535,132 +521,5 @@ merge_into_json(Receiver *receiver, const Row *row)
 		edit.edit.adds &= merge->values[i].adds;
 	(void) rama_target_edit(&target, &edit.edit);
 	if (merge->nplaces > 0)
-		merge_into_places(receiver, row);
-}
-
-/* Other places: by aggregators that are not for scalars */
-
-static void
-target_of(Receiver *receiver, const MergeLevels *levels, const Row *row, RamaTarget *target)
-{
-	const RamaMerge *merge = receiver->merge;
-	int			nkeys = 0;
-
-	rama_target_begin(target, receiver->pstate, true);
-	for (int i = 0; i < levels->count; i++)
-	{
-		const RamaNode *node = levels->nodes[i];
-		RamaInput	key = {.form = RAMA_INPUT_UNTYPED};
-
-		if (node->parent->kind == RAMA_STRUCT)
-			key.text = node->name;
-		else
-		{
-			key.form = RAMA_INPUT_SQL;
-			key.type = merge->keys[nkeys].assign.to.oid;
-			key.datum = row->keys[nkeys++];
-		}
-		rama_target_go(target, &key);
-	}
-}
-
-static void
-column_input(const RamaMerge *merge, const Row *row, int column, RamaInput *input)
-{
-	input->type = getBaseType(TupleDescAttr(merge->desc, column)->atttypid);
-	input->form = row->nulls[column] ? RAMA_INPUT_NULL :
-		input->type == JSONBOID ? RAMA_INPUT_JSON : RAMA_INPUT_SQL;
-	input->datum = row->values[column];
-	if (input->form == RAMA_INPUT_JSON)
-		rama_jsonb_to_json(DatumGetJsonbP(input->datum), &input->json);
-}
-
-/* Columns that are the fields of one value. */
-static void
-item_input(const RamaMerge *merge, const MergePlace *place, const Row *row, RamaInput *input)
-{
-	JsonbValue	object = {.type = jbvObject};
-	int			n = 0;
-
-	object.val.object.pairs = palloc_array(JsonbPair, place->ncolumns);
-	for (int i = place->column; i < place->column + place->ncolumns; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(merge->desc, i);
-		JsonbPair  *pair = &object.val.object.pairs[n];
-
-		if (row->nulls[i])
-			continue;
-		pair->key.type = jbvString;
-		pair->key.val.string.val = NameStr(att->attname);
-		pair->key.val.string.len = strlen(NameStr(att->attname));
-		rama_datum_to_json(att->atttypid, row->values[i], &pair->value);
-		pair->order = n++;
-	}
-	object.val.object.nPairs = n;
-	input->form = RAMA_INPUT_JSON;
-	rama_jsonb_to_json(rama_json_to_jsonb(&object), &input->json);
-}
-
-static void
-merge_into_place(Receiver *receiver, const MergePlace *place, const Row *row)
-{
-	const RamaMerge *merge = receiver->merge;
-	RamaInput  *inputs = palloc0_array(RamaInput, Max(place->ncolumns, 1));
-	RamaTarget	target;
-
-	receiver->place = place->name;
-	if (place->item)
-		item_input(merge, place, row, &inputs[0]);
-	for (int i = 0; !place->item && i < place->ncolumns; i++)
-		column_input(merge, row, place->column + i, &inputs[i]);
-	target_of(receiver, &place->levels, row, &target);
-	rama_aggregate_apply(place->aggregate, &target, inputs);
-	receiver->place = NULL;
-}
-
-/* A key is there, whatever the values are. */
-static void
-make_row(const RamaMerge *merge, const Row *from)
-{
-	RamaRow		row;
-
-	rama_row_open(&row, merge->table, from->keys, false);
-	if (!row.found)
-		rama_row_store(&row, 0, NULL, NULL, NULL);
-	rama_row_close(&row);
-}
-
-static void
-merge_into_places(Receiver *receiver, const Row *row)
-{
-	const RamaMerge *merge = receiver->merge;
-
-	for (int i = 0; i < merge->nplaces; i++)
-		merge_into_place(receiver, &merge->places[i], row);
-	if (merge->has_row && !merge->removes && merge->nvalues == 0)
-		make_row(merge, row);
-}
-
-/* The query for a PState without keys has no rows: as in Rama, its state begins. */
-static void
-merge_nothing(Receiver *receiver)
-{
-	const RamaMerge *merge = receiver->merge;
-	Row			none = {.keys = NULL};
-	RamaTarget	target;
-
-	for (int i = 0; i < merge->nvalues; i++)
-	{
-		const MergeValue *value = &merge->values[i];
-
-		target_of(receiver, &value->levels, &none, &target);
-		rama_aggregate_nothing(value->aggregate, &target);
-	}
-	for (int i = 0; i < merge->nplaces; i++)
-	{
-		const MergePlace *place = &merge->places[i];
-
-		target_of(receiver, &place->levels, &none, &target);
-		rama_aggregate_nothing(place->aggregate, &target);
-	}
+		rama_merge_places(merge, receiver->pstate, row, &receiver->place);
 }

@@ -78,6 +78,15 @@ struct RamaMerge
 	bool		documents;		/* rows hold JSON that is changed */
 };
 
+/* A row of the query: its keys as they are at their places, and its columns. */
+typedef struct MergeRow
+{
+	Datum	   *keys;
+	Datum	   *values;			/* of all columns; those of keys are not set */
+	bool	   *nulls;
+	uint32		hash;			/* of rama_buffer_announce() */
+} MergeRow;
+
 /* What is resolved, on the way. */
 typedef struct MergeField MergeField;
 
@@ -102,6 +111,12 @@ extern const RamaAggregatorCall *rama_merge_only(List *calls);
 extern void rama_merge_values(MergeResolution *res, List *calls);
 extern bool rama_merge_is_item(MergeResolution *res, const RamaAggregatorCall *call,
 							   const RamaNode *node, int nkeys);
+
+/* merge_place.c */
+extern void rama_merge_places(const RamaMerge *merge, RamaPState *pstate, const MergeRow *row,
+							  const char **where);
+extern void rama_merge_make_row(const RamaMerge *merge, const MergeRow *from);
+extern void rama_merge_nothing(const RamaMerge *merge, RamaPState *pstate);
 
 /* merge_list.c */
 typedef struct RamaMergeList RamaMergeList;
