@@ -10,10 +10,13 @@
  */
 #include "pg_rama.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "pstate/chunk.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 /* No element has such an index. */
 #define NO_INDEX PG_INT64_MAX
@@ -146,14 +149,54 @@ walk_to(RamaTable *table, const Datum *prefix, int64 index, int64 count,
 	rama_scan_end(rows);
 }
 
+/*
+ * In a batch, the same without writing what is buffered: a chunk that the table has
+ * may be other or gone by now, and there may be new ones. But if it is there, and
+ * has the element, it is the one.
+ */
+static bool
+peek(RamaTable *table, const Datum *prefix, int64 index, RamaChunkPlace *place)
+{
+	RamaTable  *chunks = table->chunks;
+	Relation	heap = table_open(chunks->relid, AccessShareLock);
+	Relation	rel = rama_table_open_index(chunks, AccessShareLock);
+	TupleTableSlot *slot = rama_table_slot(chunks);
+	Datum		keys[RAMA_MAX_KEYS];
+	bool		found;
+	RamaRow		row;
+
+	rama_chunk_keys(table, prefix, rama_chunk_number(index), keys);
+	found = rama_row_find_below(chunks, heap, rel, keys, SnapshotSelf, slot);
+	if (found)
+	{
+		place->number = chunk_number(chunks, slot);
+		place->start = place->number >> RAMA_CHUNK_BITS;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(rel, NoLock);
+	table_close(heap, NoLock);
+	if (!found)
+		return false;
+	rama_chunk_keys(table, prefix, place->number, keys);
+	rama_row_open(&row, chunks, keys, true);
+	found = row.found &&
+		index < place->start + DatumGetInt32(row.values[RAMA_CHUNK_COUNT(chunks) - 1]);
+	rama_row_close(&row);
+	return found;
+}
+
 /* The chunk of an element that is not in the tail of a regular vector */
 static void
 step_to(RamaTable *table, const Datum *prefix, int64 index, Snapshot snapshot,
 		RamaChunkPlace *place)
 {
-	RamaScan   *rows = scan_chunks(table, prefix, rama_chunk_number(index), true, snapshot);
-	TupleTableSlot *row = rama_scan_next(rows);
+	RamaScan   *rows;
+	TupleTableSlot *row;
 
+	if (rama_buffer_active(table->chunks) && peek(table, prefix, index, place))
+		return;
+	rows = scan_chunks(table, prefix, rama_chunk_number(index), true, snapshot);
+	row = rama_scan_next(rows);
 	if (row == NULL)
 		no_chunk(table, index);
 	place->number = chunk_number(table->chunks, row);

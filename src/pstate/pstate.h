@@ -272,6 +272,8 @@ extern bool rama_row_find(RamaTable *table, Relation heap, Relation index,
 extern bool rama_row_maybe_above(RamaTable *table, Relation heap, Relation index,
 								 const Datum *keys, Snapshot snapshot,
 								 TupleTableSlot *slot);
+extern bool rama_row_find_below(RamaTable *table, Relation heap, Relation index,
+								const Datum *keys, Snapshot snapshot, TupleTableSlot *slot);
 extern bool rama_key_above(RamaTable *table, Datum a, Datum b);
 extern bool rama_row_fetch(RamaTable *table, const Datum *keys,
 						   Snapshot snapshot, TupleTableSlot **slot);

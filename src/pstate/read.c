@@ -237,6 +237,22 @@ rama_row_maybe_above(RamaTable *table, Relation heap, Relation index, const Datu
 }
 
 /*
+ * rama_row_find_below() -- As rama_row_find(), the row with the greatest last key
+ * that is at most the given one.
+ */
+bool
+rama_row_find_below(RamaTable *table, Relation heap, Relation index, const Datum *keys,
+					Snapshot snapshot, TupleTableSlot *slot)
+{
+	IndexScanDesc scan = begin_index_scan(table, heap, index, keys,
+										  BTLessEqualStrategyNumber, snapshot);
+	bool		found = index_getnext_slot(scan, BackwardScanDirection, slot);
+
+	index_endscan(scan);
+	return found;
+}
+
+/*
  * rama_key_above() -- Is one value of the last key greater than the other?
  */
 bool
