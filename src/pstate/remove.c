@@ -75,11 +75,18 @@ remove_row(RamaTable *table, const Datum *keys, bool captured)
 	rama_row_open(&row, table, keys, false);
 	if (row.found)
 	{
+		bool		below = false;
+
 		for (int i = 0; i < table->nchildren; i++)
 		{
-			if (has_entries(&row, table->children[i]))
-				rama_range_remove(table->children[i], keys, table->nkeys);
+			if (!has_entries(&row, table->children[i]))
+				continue;
+			rama_range_remove(table->children[i], keys, table->nkeys);
+			below = true;
 		}
+		/* A row that came and went in the buffer ends no command. */
+		if (below)
+			CommandCounterIncrement();
 		if (captured)
 			rama_capture_remove(table, row.values);
 		rama_row_delete(&row);
