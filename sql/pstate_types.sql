@@ -129,5 +129,12 @@ SELECT rama.transform('ev','[1,["sorted-map-range-from-start",2],["map-vals"],"w
 SELECT rama.get('ev',1);
 SELECT rama.transform('ev','[1,["sorted-map-range-to","2020-01-03T00:00:00Z"],["NONE>"]]'), rama.count('ev',1);
 
+-- Entries that are null are there to be removed, in tables and in JSON.
+SELECT rama.create_pstate('nulls', 'map(k: text, struct(t: map(a: text, int) subindex, j: map(b: text, int), v: vector(int), u: jsonb))');
+SELECT rama.put('nulls', 'x', '{"t": {"a": null}, "j": {"a": null, "b": 1}, "v": [1, null, 3], "u": {"a": null, "v": [null, 1]}}');
+SELECT rama.remove('nulls', 'x', 't', 'a'), rama.remove('nulls', 'x', 'j', 'a'), rama.remove('nulls', 'x', 'v', 1), rama.remove('nulls', 'x', 'u', 'a'), rama.remove('nulls', 'x', 'u', 'v', 0);
+SELECT rama.remove('nulls', 'x', 't', 'a'), rama.remove('nulls', 'x', 'j', 'a'), rama.remove('nulls', 'x', 'v', 2), rama.remove('nulls', 'x', 'u', 'a'), rama.remove('nulls', 'x', 'u', 'v', 1);
+SELECT rama.get('nulls', 'x');
+
 SET client_min_messages = warning;
 DROP SCHEMA stored CASCADE;

@@ -197,6 +197,7 @@ edit_element(const RamaNode *node, const JsonbValue *old, const RamaKey *key,
 	int			i = rama_entries_find(entries, key->datum);
 	JsonbValue *value;
 
+	edit->there = i >= 0;
 	if (!edit->apply(edit, NULL, i < 0 ? NULL : &entries->entry[i].name, &value))
 		return false;
 	if (value != NULL)
@@ -259,6 +260,7 @@ edit_at(const RamaNode *node, const JsonbValue *old, const RamaInnerKey *keys,
 {
 	JsonbValue	name;
 
+	edit->there = old != NULL;
 	if (old != NULL && old->type == jbvNull)
 		old = NULL;
 	if (nkeys == 0)

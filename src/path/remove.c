@@ -17,7 +17,7 @@ static bool
 apply_remove(RamaEdit *edit, const RamaNode *node, const JsonbValue *old, JsonbValue **out)
 {
 	*out = NULL;
-	return old != NULL;
+	return edit->there;
 }
 
 static bool

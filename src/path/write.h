@@ -47,6 +47,7 @@ typedef struct RamaEdit
 	bool		(*apply) (struct RamaEdit *edit, const RamaNode *node,
 						  const JsonbValue *old, JsonbValue **out);
 	const RamaInput *input;
+	bool		there;			/* for apply: there is an entry, perhaps a null */
 	bool		adds;			/* numbers that differ were added to: for watchers */
 	const JsonbValue *value;	/* rama_json_set_key()'s */
 	Datum		result;
