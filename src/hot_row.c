@@ -71,7 +71,7 @@ hot_row(Relation rel, Oid key)
 static void
 remember(HotRow *row, ItemPointer tid)
 {
-	if (ItemPointerEquals(&row->newest, tid))
+	if (ItemPointerIsValid(&row->newest) && ItemPointerEquals(&row->newest, tid))
 		return;
 	row->previous = row->newest;
 	row->newest = *tid;

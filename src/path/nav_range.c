@@ -338,6 +338,23 @@ narrow_rows(RamaFocus *focus, const RamaPart *part, Snapshot snapshot)
 	focus->ispart = true;
 }
 
+/*
+ * rama_focus_as_set() -- The elements of a plain list, taken for a set; NULL
+ * where the entries at the focus are no such list.
+ */
+RamaEntries *
+rama_focus_as_set(const RamaFocus *focus, const RamaEntries *entries, Snapshot snapshot)
+{
+	RamaFocus	list = *focus;
+	JsonbValue	json;
+
+	if (entries->kind != RAMA_VECTOR || entries->node != NULL ||
+		!rama_focus_to_json(&list, snapshot, &json))
+		return NULL;
+	rama_jsonb_to_json(rama_json_to_jsonb(&json), &json);
+	return rama_entries_of_json(NULL, &json, RAMA_SET);
+}
+
 /* rama_go_range() -- The part of a sorted map or set. */
 bool
 rama_go_range(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
@@ -358,12 +375,11 @@ rama_go_range(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 	}
 	if (entries->kind != step->kind)
 	{
-		/* A plain array may be taken for a set. */
-		if (focus->at != RAMA_AT_JSON || step->kind != RAMA_SET ||
-			entries->kind != RAMA_VECTOR)
+		entries = step->kind == RAMA_SET ?
+			rama_focus_as_set(focus, entries, eval->snapshot) : NULL;
+		if (entries == NULL)
 			rama_step_error(step, "needs a %s, and this is not one",
 							step->kind == RAMA_MAP ? "map" : "set");
-		entries = rama_entries_of_json(NULL, &focus->json, RAMA_SET);
 	}
 	rama_entries_focus(focus, rama_entries_range(entries, &step->part));
 	return true;

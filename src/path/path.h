@@ -428,6 +428,8 @@ extern void rama_bind_key(RamaPath *path, RamaStep *step);
 extern void rama_bind_node_key(RamaPath *path, const RamaNode *node,
 							   const JsonbValue *json, RamaKey *key);
 extern void rama_bind_nth(RamaPath *path, RamaStep *step);
+extern RamaEntries *rama_focus_as_set(const RamaFocus *focus, const RamaEntries *entries,
+									  Snapshot snapshot);
 extern bool rama_focus_must(RamaFocus *focus, const RamaKey *key, Snapshot snapshot);
 extern bool rama_focus_is_entry(RamaFocus *focus, Snapshot snapshot);
 extern void rama_focus_key(RamaFocus *focus, const RamaKey *key, Snapshot snapshot);

@@ -273,26 +273,49 @@ rama_bind_transformed(RamaPath *path, RamaStep *step)
 	step->out = rama_shape_plain();
 }
 
+/* A place becomes its value, in memory, with all that is below it. */
+static void
+load_value(RamaTransform *transform, const RamaNode *node, RamaFocus *value)
+{
+	const RamaNode *rows = value->at == RAMA_AT_ROWS && value->ispart ? value->node : NULL;
+	JsonbValue	json;
+
+	if (value->at == RAMA_AT_PAIR)
+	{
+		RamaFocus  *second = palloc(sizeof(RamaFocus));
+
+		*second = *value->second;
+		load_value(transform, second->node ? rama_shape_of_node(second->node).node : NULL,
+				   second);
+		value->second = second;
+		return;
+	}
+	if (value->at == RAMA_AT_ENTRIES)
+	{
+		rama_entries_focus(value, rama_entries_copy(value->entries, 0,
+													transform->reading.snapshot));
+		return;
+	}
+	rama_value_json(transform, value, &json);
+	if (rows)
+		rama_entries_focus(value, rama_entries_given(rows, &json));
+	else
+		rama_value_set(value, node, &json);
+}
+
 /* rama_go_transformed() -- What becomes of the value; nothing is stored. */
 bool
 rama_go_transformed(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 {
 	RamaTransform transform = {.end = NULL};
 	RamaFocus	value = *focus;
-	JsonbValue	json;
 	const RamaNode *node = rama_value_node(step, focus);
 
 	transform.reading = *eval;
-	if (focus->at != RAMA_AT_PAIR && focus->at != RAMA_AT_ENTRIES)
-	{
-		bool		ispart = focus->at == RAMA_AT_ROWS && focus->ispart;
-
-		rama_value_json(&transform, &value, &json);
-		if (ispart)
-			rama_entries_focus(&value, rama_entries_given(focus->node, &json));
-		else
-			rama_value_set(&value, node, &json);
-	}
+	/* Where paths have joined, a scalar is read without its schema. */
+	if (step->in.kind == RAMA_SHAPE_PLAIN && node && node->kind == RAMA_SCALAR)
+		node = NULL;
+	load_value(&transform, node, &value);
 	value.collected = NULL;
 	if (rama_change_steps(&transform, step->branches[0].steps, step->branches[0].nsteps,
 						  &value) == RAMA_VOID)

@@ -183,7 +183,10 @@ apply_branches(RamaTransform *transform, const RamaNext *at, RamaFocus *focus, A
 		if (outcome == RAMA_VOID)
 			return RAMA_VOID;
 		if (outcome == RAMA_CHANGED)
+		{
 			result = RAMA_CHANGED;
+			focus->isvoid = false;
+		}
 	}
 	focus->collected = collected;
 	return result;

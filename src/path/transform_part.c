@@ -113,8 +113,8 @@ whole_of(RamaTransform *transform, const RamaStep *step, RamaSchemaKind kind, Ra
 
 	if (entries == NULL)
 		return no_entries(rama_value_node(step, value), kind);
-	if (kind == RAMA_SET && entries->kind == RAMA_VECTOR && here.at == RAMA_AT_JSON)
-		return rama_entries_of_json(NULL, &here.json, RAMA_SET);
+	if (kind == RAMA_SET && entries->kind == RAMA_VECTOR)
+		return rama_focus_as_set(&here, entries, transform->reading.snapshot);
 	return entries;
 }
 

@@ -172,6 +172,15 @@ change_plain(RamaTransform *transform, const RamaNext *next, RamaFocus *value)
 	return outcome;
 }
 
+/* What follows the navigator is applied to the same value. */
+static bool
+stays_here(const RamaNavigator *nav)
+{
+	return nav->change == rama_change_none_to_val || nav->change == rama_change_filter ||
+		nav->change == rama_change_branches || nav->change == rama_change_cond ||
+		nav->change == rama_change_named || nav->change == rama_change_fresh_collected;
+}
+
 /*
  * rama_change() -- Apply what comes next of a path to a value in memory, which
  * becomes the new one where the outcome is RAMA_CHANGED.
@@ -200,8 +209,7 @@ rama_change(RamaTransform *transform, const RamaNext *next, RamaFocus *value)
 	step = next->steps;
 	if (step->in.kind == RAMA_SHAPE_PLAIN && step->nav->keyed && value->node != NULL)
 		return change_plain(transform, next, value);
-	if (step->nav->change != rama_change_none_to_val &&
-		step->nav->change != rama_change_filter)
+	if (!stays_here(step->nav))
 		value->isvoid = false;
 	if (step->nav->change == NULL)
 		ereport(ERROR,
@@ -226,6 +234,19 @@ rama_change_steps(RamaTransform *transform, const RamaStep *steps, int nsteps,
 	return rama_change(transform, &next, value);
 }
 
+/* Of a vector; text is the type's input, as of any key. */
+static int64
+index_of_step(const RamaStep *step)
+{
+	const JsonbValue *key = &step->args[0];
+
+	if (key->type != jbvString)
+		return rama_step_int(step, 0);
+	return DatumGetInt64(DirectFunctionCall1(int8in,
+											 CStringGetDatum(pnstrdup(key->val.string.val,
+																	  key->val.string.len))));
+}
+
 /* An entry of a part of a collection is set, or goes (child NULL). */
 static RamaOutcome
 set_part_entry(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
@@ -237,8 +258,10 @@ set_part_entry(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
 	Datum		key = (Datum) 0;
 	int64		i;
 
+	if (child == NULL && entries->count == 0)
+		return RAMA_KEPT;
 	if (entries->kind == RAMA_VECTOR)
-		i = rama_step_int(step, 0);
+		i = index_of_step(step);
 	else
 	{
 		key = node ? step->key.datum : rama_plain_key(&step->key.name);
@@ -478,7 +501,7 @@ change_entries(RamaTransform *transform, const RamaNext *at, RamaFocus *value,
 			RamaFocus	child = *value;
 			RamaOutcome outcome;
 
-			get_item(entries, i, item, &child);
+			get_item(new, i, item, &child);
 			child.collected = value->collected;
 			outcome = rama_change(transform, &rest, &child);
 			if (outcome != RAMA_KEPT)

@@ -211,6 +211,8 @@ rama_row_find(RamaTable *table, Relation heap, Relation index, const Datum *keys
 		TableScanDesc scan = table_beginscan(heap, snapshot, 0, NULL);
 
 		found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+		if (found)
+			ExecMaterializeSlot(slot);	/* the tuple is the scan's */
 		table_endscan(scan);
 	}
 	return found;

@@ -101,7 +101,7 @@ sub plain_value
 	my $kind = $node->{kind};
 	return [ l => [ map { plain_value($node->{val}, $_) } @{ $v->[1] } ] ] if $kind eq 'vector';
 	return $v if $kind eq 'set';
-	return list($v->[1][0], plain_value($node->{val}, $v->[1][1])) if $kind eq 'pair';
+	return [ l => [ $v->[1][0], plain_value($node->{val}, $v->[1][1]) ], 'pair' ] if $kind eq 'pair';
 	return [ m => [ sort_entries(map { [ str(key_text($_->[0])), plain_value($node->{val}, $_->[1]) ] }
 				@{ $v->[1] }) ], $v->[2] ] if $kind eq 'map';
 	return object(sort_entries(grep { defined $_->[1] }
@@ -385,6 +385,16 @@ sub contains
 	fail('22023');
 }
 
+# The same where the schema says $in of the place.
+sub call_in
+{
+	my ($in, $f, $focus, @args) = @_;
+
+	unknown('a function of maps, where paths have joined')
+	  if !$in && $focus->[0] && $f =~ /^(?:first|last|keys|vals|contains\?)$/;
+	return call_on($f, $focus, @args);
+}
+
 # A function on a focus. Of functions of collections: what their navigators do.
 sub call_on
 {
@@ -403,7 +413,7 @@ sub call_on
 	}
 	if ($f eq 'contains?' && $node && $node->{kind} =~ /^(?:map|set)$/)
 	{
-		my $x = conform_key($node->{key}, $args[0]);
+		my $x = eval { conform_key($node->{key}, $args[0]) } // $args[0];
 		return bool(scalar grep { same($_, $x) } is_null($v) ? () : $node->{kind} eq 'map' ? map { $_->[0] } @{ $v->[1] } : @{ $v->[1] });
 	}
 	$v = $f =~ /^(?:count|size|keys|vals|contains\?)$/ ? plain_value($node, $v) : as_json($node, $v);
@@ -696,7 +706,9 @@ sub remade
 
 		return conform($node, is_list($plain) ? list(@elements) : map_of(map { pair_entry($_) } @elements));
 	}
-	return [ @{ map_of(map { pair_entry($_) } @elements) }[ 0, 1 ], $v->[2] ] if is_map($v);
+	my @entries = is_map($v) ? map { pair_entry($_) } @elements : ();
+	@entries = map { [ str(key_text($_->[0])), $_->[1] ] } @entries unless $node;
+	return [ @{ map_of(@entries) }[ 0, 1 ], $v->[2] ] if is_map($v);
 	if ($kind eq 'set')
 	{
 		defined or fail('22004') foreach @elements;
@@ -1304,7 +1316,7 @@ navigator('indexed-vals indexedVals INDEXED-VALS', 0, 1, sub {
 		sel => sub {
 			my ($f, $c, $next) = @_;
 			my @list = list_of($f->[1]);
-			$next->([ $out, list(num($_ + $base), $list[$_]) ], $c) foreach 0 .. $#list;
+			$next->([ $out, [ l => [ num($_ + $base), $list[$_] ], $out ? () : 'pair' ] ], $c) foreach 0 .. $#list;
 			return;
 		},
 		chg => sub {
@@ -1316,7 +1328,7 @@ navigator('indexed-vals indexedVals INDEXED-VALS', 0, 1, sub {
 			my @left;
 			foreach my $i (0 .. $#list)
 			{
-				my $o = $next->([ $out, list(num($i + $base), $list[$i]) ], $c);
+				my $o = $next->([ $out, [ l => [ num($i + $base), $list[$i] ], $out ? () : 'pair' ] ], $c);
 				$changed = 1 if $o ne KEPT;
 				next if $o eq VOID;
 				fail('22023') if ref $o && is_list($o->[0]) && @{ $o->[0][1] } == 2 && !is_number($o->[0][1][0]);
@@ -1405,10 +1417,10 @@ navigator('view', 1, -1, sub {
 	check_function($f, $in, @args);
 	return {
 		out => undef,
-		sel => sub { my ($focus, $c, $next) = @_; return $next->([ undef, call_on($f, $focus, @args) ], $c) },
+		sel => sub { my ($focus, $c, $next) = @_; return $next->([ undef, call_in($in, $f, $focus, @args) ], $c) },
 		chg => sub {
 			my ($focus, $c, $next) = @_;
-			my $o = $next->([ undef, call_on($f, $focus, @args) ], $c);
+			my $o = $next->([ undef, call_in($in, $f, $focus, @args) ], $c);
 			return ref $o ? [ conform($focus->[0], $o->[0]) ] : $o;
 		} };
 });
@@ -1488,7 +1500,7 @@ filter('pred filterPred', 1, -1, sub {
 	my ($in, $name, @args) = @_;
 	my $f = function_of($name, @args);
 	check_function($f, $in, @args);
-	return sub { truth(call_on($f, $_[0], @args)) };
+	return sub { truth(call_in($in, $f, $_[0], @args)) };
 });
 
 sub comparison
@@ -1651,7 +1663,8 @@ sub write_back
 		my ($place) = @_;
 		$places++;
 		return VOID unless @values;
-		return [ conform($place->[0], shift @values) ];
+		my $value = shift @values;
+		return same(as_json(@$place[ 0, 1 ]), $value) ? KEPT : [ conform($place->[0], $value) ];
 	});
 	unknown('more values than places') if @values;
 	return $result;
@@ -1677,14 +1690,14 @@ navigator('filterer filteredList', 1, 1, sub {
 	my ($in, $path) = @_;
 	my $of = element_shape($in);
 	my $bound = bind_path(list(list(str('all')), list(str('selected?'), $path)), $in);
-	my $out = $in ? $in->{filtered} //= { kind => 'vector', val => $of } : undef;
+	my $out = kind($in) eq 'vector' ? $in : $in ? $in->{filtered} //= { kind => 'vector', val => $of } : undef;
 	return {
 		out => kind($in) eq 'vector' ? $out : undef,
 		sel => sub {
 			my ($f, $c, $next) = @_;
 			my @found;
 			go($bound, 0, $f, [], sub { push @found, $_[0][1] });
-			return $next->([ kind($f->[0]) eq 'set' ? undef : $out, list(@found) ], $c);
+			return $next->([ kind($f->[0]) =~ /^(?:set|struct|pair)$/ ? undef : $out, list(@found) ], $c);
 		},
 		chg => sub {
 			my ($f, $c, $next) = @_;
