@@ -67,6 +67,20 @@ place_to_insert(const RamaStep *step, InsertAt where, int64 count)
 	return step->from;
 }
 
+/* Where there is nothing yet: of the schema there, which must be of that kind. */
+static RamaEntries *
+no_elements(const RamaStep *step, const RamaFocus *value, RamaSchemaKind kind)
+{
+	RamaEntries *entries = palloc0(sizeof(RamaEntries));
+
+	entries->kind = kind;
+	entries->node = rama_value_node(step, value);
+	if (entries->node && entries->node->kind != kind)
+		rama_step_error(step, "needs a %s, and this is %s", kind == RAMA_SET ? "set" : "vector",
+						rama_shape_name(rama_shape_of_node(entries->node)));
+	return entries;
+}
+
 /* Insert into a vector in memory. */
 static RamaOutcome
 insert_in_memory(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
@@ -80,11 +94,7 @@ insert_in_memory(RamaTransform *transform, const RamaStep *step, RamaFocus *valu
 		return RAMA_KEPT;
 	all = rama_focus_entries(&here, step, transform->reading.snapshot);
 	if (all == NULL)
-	{
-		all = palloc0(sizeof(RamaEntries));
-		all->kind = RAMA_VECTOR;
-		all->node = rama_value_node(step, value);
-	}
+		all = no_elements(step, value, RAMA_VECTOR);
 	if (all->kind != RAMA_VECTOR)
 		rama_step_error(step, "needs a vector, and this is not one");
 	all = rama_entries_copy(all, new->count, transform->reading.snapshot);
@@ -228,11 +238,7 @@ rama_change_none_elem(RamaTransform *transform, const RamaNext *at, RamaFocus *v
 		return RAMA_KEPT;
 	all = rama_focus_entries(&here, step, transform->reading.snapshot);
 	if (all == NULL)
-	{
-		all = palloc0(sizeof(RamaEntries));
-		all->node = rama_value_node(step, value);
-		all->kind = all->node ? RAMA_SET : RAMA_VECTOR;
-	}
+		all = no_elements(step, value, rama_value_node(step, value) ? RAMA_SET : RAMA_VECTOR);
 	if (all->kind == RAMA_MAP)
 		rama_step_error(step, "needs a set, and this is an object");
 	if (all->kind == RAMA_VECTOR && has_element(all, &new->entry[0].value))
