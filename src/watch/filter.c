@@ -230,8 +230,10 @@ key_op(RamaFilter *filter, int64 version, const RamaOp *op, const JsonbValue *ke
 {
 	RamaWatchPath *watch = filter->watch;
 	Jsonb	   *selected;
+	/* A collection that is empty now may have been absent. */
 	bool		was_there = !op->isnew && op->nkeys == watch->nkeys + 1 &&
-		(op->kind == RAMA_OP_SET || op->kind == RAMA_OP_ADD);
+		(op->kind == RAMA_OP_SET || op->kind == RAMA_OP_ADD) &&
+		(op->node == NULL || op->node->kind == RAMA_SCALAR);
 
 	if (was_there)
 		return;
