@@ -24,6 +24,7 @@ typedef struct Container
 	struct Container *parent;
 	char	   *name;			/* in the parent */
 	bool		isarray;
+	bool		isnull;			/* a member that is null, and could be either */
 	dlist_head	children;
 	dlist_node	siblings;
 } Container;
@@ -129,6 +130,8 @@ remember(RamaPatch *patch, Container *parent, const char *name, JsonbContainer *
 			member = pnstrdup(item.val.string.val, item.val.string.len);
 		else if (token == WJB_VALUE && item.type == jbvBinary)
 			remember(patch, container, member, item.val.binary.data);
+		else if (token == WJB_VALUE && item.type == jbvNull)
+			new_container(patch, container, member, false)->isnull = true;
 	}
 	return container;
 }
@@ -136,7 +139,9 @@ remember(RamaPatch *patch, Container *parent, const char *name, JsonbContainer *
 static void
 remember_value(RamaPatch *patch, Container *parent, const char *name, Jsonb *value)
 {
-	if (value && !JB_ROOT_IS_SCALAR(value))
+	if (value == NULL)
+		new_container(patch, parent, name, false)->isnull = true;
+	else if (!JB_ROOT_IS_SCALAR(value))
 		(void) remember(patch, parent, name, &value->root);
 }
 
@@ -235,12 +240,13 @@ enter(RamaPatch *patch, Writer *writer, char *const *names, int count, bool isar
 			return NULL;
 		rama_append_pointer(pointer, names[i]);
 		child = find_container(container, names[i]);
-		if (child == NULL)
+		if (child == NULL || child->isnull)
 		{
 			bool		array = i == count - 1 && isarray;
 
 			write_operation(writer, "add", pointer->data, empty(array));
 			writer->made = true;
+			forget_child(container, names[i]);
 			child = new_container(patch, container, names[i], array);
 		}
 		container = child;
