@@ -16,7 +16,6 @@
 #include "pg_rama.h"
 
 #include "access/xlog.h"
-#include "fault.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/ipc.h"
@@ -245,7 +244,6 @@ rama_ring_prepare(Oid relid, int64 version, uint32 format, bool lost,
 	else
 		unprepared = true;
 	LWLockRelease(ring->lock);
-	RAMA_FAULT("change prepared");
 }
 
 /*
@@ -261,7 +259,6 @@ rama_ring_publish(XLogRecPtr lsn)
 
 	if (nprepared == 0 && !unprepared)
 		return;
-	RAMA_FAULT("change committed");
 	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < nprepared; i++)
 	{
