@@ -191,6 +191,25 @@ from_arena(RamaCaptureLog *log, Size size)
 	return result;
 }
 
+/* A key, which stays as long as its op */
+static Datum
+keep_key(RamaCaptureLog *log, const RamaType *type, Datum key)
+{
+	Size		size;
+	void	   *copy;
+
+	if (type->byval)
+		return key;
+	if (type->len == -1 && VARATT_IS_EXTERNAL(DatumGetPointer(key)))
+		return keep(log, key, false, -1);
+	size = type->len == -1 ? VARSIZE_ANY(DatumGetPointer(key)) :
+		datumGetSize(key, false, type->len);
+	copy = from_arena(log, size);
+	memcpy(copy, DatumGetPointer(key), size);
+	log->bytes += size;
+	return PointerGetDatum(copy);
+}
+
 /* Finding the op of a place */
 
 static uint32
@@ -351,7 +370,7 @@ note(RamaCaptureLog *log, const RamaTable *table, const Datum *keys, int nkeys,
 	op->attno = attno;
 	op->hash = hash;
 	for (int i = 0; i < nkeys; i++)
-		op->keys[i] = keep(log, keys[i], table->keys[i].byval, table->keys[i].len);
+		op->keys[i] = keep_key(log, &table->keys[i], keys[i]);
 	if (log->count == log->space)
 	{
 		log->space *= 2;

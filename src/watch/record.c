@@ -27,24 +27,34 @@ rama_record_format(const RamaPState *pstate)
 	return hash_bytes((const unsigned char *) pstate->schema, strlen(pstate->schema)) | 1;
 }
 
+/* Inline, as most are of a few bytes, and there are many. */
+static inline void
+put_bytes(StringInfo out, const void *bytes, Size size)
+{
+	if (unlikely(out->len + size >= (Size) out->maxlen))
+		enlargeStringInfo(out, size);
+	memcpy(out->data + out->len, bytes, size);
+	out->len += size;
+}
+
 static inline void
 put_int8(StringInfo out, int value)
 {
 	char		byte = value;
 
-	appendBinaryStringInfo(out, &byte, 1);
+	put_bytes(out, &byte, 1);
 }
 
 static inline void
 put_int16(StringInfo out, int16 value)
 {
-	appendBinaryStringInfo(out, (char *) &value, sizeof(value));
+	put_bytes(out, &value, sizeof(value));
 }
 
 static inline void
 put_int32(StringInfo out, uint32 value)
 {
-	appendBinaryStringInfo(out, (char *) &value, sizeof(value));
+	put_bytes(out, &value, sizeof(value));
 }
 
 static void
@@ -54,13 +64,13 @@ put_datum(StringInfo out, Datum value, bool byval, int16 len)
 
 	if (byval)
 	{
-		appendBinaryStringInfo(out, (char *) &value, sizeof(value));
+		put_bytes(out, &value, sizeof(value));
 		return;
 	}
-	size = datumGetSize(value, false, len);
+	size = len == -1 ? VARSIZE_ANY(DatumGetPointer(value)) : datumGetSize(value, false, len);
 	if (len < 0)
 		put_int32(out, size);
-	appendBinaryStringInfo(out, DatumGetPointer(value), size);
+	put_bytes(out, DatumGetPointer(value), size);
 }
 
 static void
