@@ -63,7 +63,7 @@ rama_packages()
 	local p
 
 	for p in postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR \
-		libipc-run-perl libpq-dev gcc make libc6-dev perl; do
+		libipc-run-perl libpq-dev gcc make libc6-dev perl ${RAMA_EXTRA_PACKAGES:-}; do
 		dpkg-query -W -f '${Status}' "$p" 2>/dev/null |
 			grep -q '^install ok installed' || missing+=("$p")
 	done
