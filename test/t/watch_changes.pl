@@ -83,7 +83,7 @@ BEGIN
 		INSERT INTO told (version, op) VALUES (c.version, c.op);
 	END LOOP;
 END $$;
-CREATE PROCEDURE write(transactions int) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE write(transactions int, huge float DEFAULT 0.01) LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1 .. transactions LOOP
 		PERFORM rama.add('p', 'k' || floor(random() * 20)::int, 'n', 1);
@@ -93,7 +93,7 @@ BEGIN
 		IF random() < 0.1 THEN
 			PERFORM rama.remove('p', 'k' || floor(random() * 20)::int);
 		END IF;
-		IF random() < 0.01 THEN
+		IF random() < huge THEN
 			PERFORM rama.put('p', 'huge' || j, 't', repeat('y', 20000)) FROM generate_series(1, 30) j;
 			PERFORM rama.remove('p', 'huge' || j) FROM generate_series(1, 30) j;
 		END IF;
@@ -145,7 +145,7 @@ same('also of what comes then');
 # Kept in a table
 $node->safe_psql('postgres', q{SELECT rama.retain_changes('p', '1 hour')});
 my $before = $node->safe_psql('postgres', q{SELECT rama.version('p')});
-$node->safe_psql('postgres', 'CALL write(50)');
+$node->safe_psql('postgres', 'CALL write(50, huge => 0)');
 $node->restart;
 $node->safe_psql('postgres', 'TRUNCATE told');
 $node->safe_psql('postgres', "INSERT INTO told (version, op) VALUES ($before, 'set')");
