@@ -274,7 +274,7 @@ void
 rama_focus_resolve_amount(RamaFocus *focus, Snapshot snapshot)
 {
 	RamaPart   *part = &focus->part;
-	RamaBound  *bound = part->fromend ? &part->low : &part->high;
+	RamaBound  *bound;
 	RamaScan   *scan;
 	TupleTableSlot *slot;
 	int64		seen = 0;
@@ -282,6 +282,7 @@ rama_focus_resolve_amount(RamaFocus *focus, Snapshot snapshot)
 	if (!focus->ispart || part->amount < 0)
 		return;
 	Assert(part->amount > 0);
+	bound = part->fromend ? &part->low : &part->high;
 	scan = rama_focus_scan(focus, part->fromend, snapshot);
 	while ((slot = rama_scan_next(scan)) != NULL)
 	{

@@ -28,7 +28,8 @@ rama_chunk_element(const RamaTable *table)
 void
 rama_chunk_keys(const RamaTable *table, const Datum *prefix, int64 number, Datum *keys)
 {
-	memcpy(keys, prefix, sizeof(Datum) * (table->nkeys - 1));
+	if (table->nkeys > 1)
+		memcpy(keys, prefix, sizeof(Datum) * (table->nkeys - 1));
 	keys[table->nkeys - 1] = Int64GetDatum(number);
 }
 
