@@ -4,9 +4,9 @@
  *	  Bound paths, kept per session.
  *
  * A bound path lives in a context below that of its PState's binding, and
- * goes with it, at the end of the transaction in which that became stale. A
- * path that has to make room goes at once, or, while it is in use, at the
- * end of the transaction.
+ * goes with it, at the end of the transaction in which that became stale. The
+ * path that was used longest ago makes room: at once, or, while it is in use, at
+ * the end of the transaction.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,6 +14,7 @@
 
 #include "access/xact.h"
 #include "common/hashfn.h"
+#include "lib/ilist.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -30,6 +31,7 @@ typedef struct PathKey
 typedef struct CachedPath
 {
 	PathKey		key;
+	dlist_node	node;			/* in recent */
 	Jsonb	   *json;			/* in the context, as is the path */
 	RamaPath   *path;
 	MemoryContext context;
@@ -45,6 +47,9 @@ typedef struct PathOwner
 
 /* Lives as long as the session. */
 static HTAB *paths = NULL;
+
+/* Its entries, the one used last first */
+static dlist_head recent = DLIST_STATIC_INIT(recent);
 
 /* Contexts that are no longer in paths, freed at the end of the transaction. */
 static List *retired = NIL;
@@ -63,13 +68,20 @@ key_of(RamaPState *pstate, Jsonb *json, bool terminals)
 }
 
 static void
+remove_entry(CachedPath *cached)
+{
+	dlist_delete(&cached->node);
+	hash_search(paths, &cached->key, HASH_REMOVE, NULL);
+}
+
+static void
 forget(void *arg)
 {
 	PathOwner  *owner = arg;
 	CachedPath *cached = hash_search(paths, &owner->key, HASH_FIND, NULL);
 
 	if (cached && cached->context == owner->context)
-		hash_search(paths, &owner->key, HASH_REMOVE, NULL);
+		remove_entry(cached);
 	retired = list_delete_ptr(retired, owner->context);
 }
 
@@ -106,18 +118,7 @@ retire(CachedPath *cached)
 	old = MemoryContextSwitchTo(CacheMemoryContext);
 	retired = lappend(retired, context);
 	MemoryContextSwitchTo(old);
-	hash_search(paths, &cached->key, HASH_REMOVE, NULL);
-}
-
-static void
-retire_all(void)
-{
-	HASH_SEQ_STATUS status;
-	CachedPath *cached;
-
-	hash_seq_init(&status, paths);
-	while ((cached = hash_seq_search(&status)) != NULL)
-		retire(cached);
+	remove_entry(cached);
 }
 
 static void
@@ -128,8 +129,9 @@ keep_path(const PathKey *key, Jsonb *json, RamaPath *path, MemoryContext context
 	CachedPath *cached;
 
 	if (hash_get_num_entries(paths) >= MAX_PATHS)
-		retire_all();
+		retire(dlist_tail_element(CachedPath, node, &recent));
 	cached = hash_search(paths, key, HASH_ENTER, NULL);
+	dlist_push_head(&recent, &cached->node);
 	cached->json = json;
 	cached->path = path;
 	cached->context = context;
@@ -158,7 +160,10 @@ get_path(RamaPState *pstate, Jsonb *json, bool terminals)
 		VARSIZE(cached->json) == VARSIZE(json) &&
 		memcmp(cached->json, json, VARSIZE(json)) == 0 &&
 		rama_path_is_current(cached->path))
+	{
+		dlist_move_head(&recent, &cached->node);
 		return cached->path;
+	}
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_rama path",
 									ALLOCSET_SMALL_SIZES);
