@@ -1,390 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * capture.c
- *	  The log of what a transaction does to PStates.
+ *	  What is written to the rows of a PState, as ops of its log.
  *
  * One op for each thing that happens to a place, in the order in which they
- * happen; what happens to the same place again, with nothing around it changed
- * in between, goes into the same op. See src/watch/README.md.
+ * happen. See src/watch/README.md.
  *
  *-------------------------------------------------------------------------
  */
 #include "watch/capture.h"
 
-#include "access/detoast.h"
-#include "common/hashfn.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
-#include "watch/ring.h"
-
-#define FIRST_SLOTS 64
-#define SLOT_GONE PG_UINT32_MAX
-#define LIMIT_WITHOUT_RING (4 * 1024 * 1024)
-#define ARENA_BLOCK 8192
-
-/* The ops of a nest level begin here. */
-typedef struct Mark
-{
-	int			nestlevel;
-	int			start;
-} Mark;
 
 static void append_row(RamaCaptureLog *log, const RamaRow *row, int ncolumns,
 					   const AttrNumber *attnos, const Datum *values, const bool *nulls);
-
-/* In TopTransactionContext; NIL between transactions */
-static List *logs = NIL;
-static RamaCaptureLog *latest = NULL;
-
-/* rama_capture_log() -- What this transaction did to a PState; NULL: nothing. */
-RamaCaptureLog *
-rama_capture_log(Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, logs)
-	{
-		RamaCaptureLog *log = lfirst(lc);
-
-		if (log->relid == relid)
-			return log;
-	}
-	return NULL;
-}
-
-static RamaCaptureLog *
-make_log(Oid relid)
-{
-	MemoryContext context = AllocSetContextCreate(TopTransactionContext, "pg_rama changes",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	RamaCaptureLog *log = palloc0_object(RamaCaptureLog);
-
-	log->relid = relid;
-	log->context = context;
-	log->space = 32;
-	log->ops = MemoryContextAlloc(context, sizeof(RamaCapture *) * log->space);
-	logs = lappend(logs, log);
-	MemoryContextSwitchTo(old);
-	return log;
-}
-
-/* About so many bytes of ops may a transaction have. */
-static Size
-limit(void)
-{
-	return rama_ring_exists() ? rama_ring_limit() : LIMIT_WITHOUT_RING;
-}
-
-/* Nothing more is noted: readers get a reset. */
-static void
-lose(RamaCaptureLog *log)
-{
-	MemoryContextReset(log->context);
-	log->lost = true;
-	log->count = log->space = log->barrier = 0;
-	log->ops = NULL;
-	log->arena = NULL;
-	log->arena_left = 0;
-	log->slots = NULL;
-	log->nslots = 0;
-	log->marks = NIL;
-}
-
-/*
- * The log to write to, with its nest level marked; NULL: nobody will read it.
- */
-static RamaCaptureLog *
-open_log(const RamaTable *table)
-{
-	RamaPState *pstate = table->pstate;
-	RamaCaptureLog *log = latest;
-	int			nestlevel = GetCurrentTransactionNestLevel();
-
-	if (!rama_ring_exists() && pstate->retain == NULL)
-		return NULL;
-	if (log == NULL || log->relid != pstate->relid)
-	{
-		log = rama_capture_log(pstate->relid);
-		if (log == NULL)
-			log = make_log(pstate->relid);
-		latest = log;
-	}
-	if (log->lost)
-		return NULL;
-	if (log->pstate != pstate)
-	{
-		/* Bound anew: with another schema, what is noted cannot be read. */
-		if (log->pstate && strcmp(log->pstate->schema, pstate->schema) != 0)
-		{
-			lose(log);
-			return NULL;
-		}
-		log->pstate = pstate;
-	}
-	if (nestlevel > (log->marks ? ((Mark *) llast(log->marks))->nestlevel : 1))
-	{
-		MemoryContext old = MemoryContextSwitchTo(log->context);
-		Mark	   *mark = palloc_object(Mark);
-
-		*mark = (Mark) {nestlevel, log->count};
-		log->marks = lappend(log->marks, mark);
-		MemoryContextSwitchTo(old);
-	}
-	return log;
-}
-
-static int
-table_number(const RamaTable *table)
-{
-	const RamaPState *pstate = table->pstate;
-
-	for (int i = 0; i < pstate->ntables; i++)
-		if (pstate->tables[i] == table)
-			return i;
-	elog(ERROR, "table \"%s\" is not of its PState", table->name);
-}
-
-/* Values of columns, wherever they are now, as long as the log. */
-static Datum
-keep(RamaCaptureLog *log, Datum value, bool byval, int16 len)
-{
-	MemoryContext old;
-	Size		size;
-
-	if (byval)
-		return value;
-	old = MemoryContextSwitchTo(log->context);
-	if (len == -1 && VARATT_IS_EXTERNAL(DatumGetPointer(value)) &&
-		!VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(value)))
-		value = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(value)));
-	else
-		value = datumCopy(value, false, len);
-	size = datumGetSize(value, false, len);
-	log->bytes += size;
-	MemoryContextSwitchTo(old);
-	return value;
-}
-
-static Datum
-keep_column(RamaCaptureLog *log, const RamaTable *table, AttrNumber attno, Datum value)
-{
-	const RamaType *type = &table->columns[attno - 1].type;
-
-	return keep(log, value, type->byval, type->len);
-}
-
-static void *
-from_arena(RamaCaptureLog *log, Size size)
-{
-	void	   *result;
-
-	size = MAXALIGN(size);
-	if (size > log->arena_left)
-	{
-		log->arena_left = Max(ARENA_BLOCK, size);
-		log->arena = MemoryContextAlloc(log->context, log->arena_left);
-	}
-	result = log->arena;
-	log->arena += size;
-	log->arena_left -= size;
-	return result;
-}
-
-/* A key, which stays as long as its op */
-static Datum
-keep_key(RamaCaptureLog *log, const RamaType *type, Datum key)
-{
-	Size		size;
-	void	   *copy;
-
-	if (type->byval)
-		return key;
-	if (type->len == -1 && VARATT_IS_EXTERNAL(DatumGetPointer(key)))
-		return keep(log, key, false, -1);
-	size = type->len == -1 ? VARSIZE_ANY(DatumGetPointer(key)) :
-		datumGetSize(key, false, type->len);
-	copy = from_arena(log, size);
-	memcpy(copy, DatumGetPointer(key), size);
-	log->bytes += size;
-	return PointerGetDatum(copy);
-}
-
-/* Finding the op of a place */
-
-static uint32
-place_hash(const RamaTable *table, int number, const Datum *keys, int nkeys, AttrNumber attno)
-{
-	uint64		hash = ((uint64) number << 16) + (uint16) attno;
-
-	for (int i = 0; i < nkeys; i++)
-	{
-		const RamaType *type = &table->keys[i];
-		uint64		h;
-
-		if (type->byval)
-			h = keys[i];
-		else if (type->len == -1)
-			h = hash_bytes((unsigned char *) VARDATA_ANY(DatumGetPointer(keys[i])),
-						   VARSIZE_ANY_EXHDR(DatumGetPointer(keys[i])));
-		else
-			h = hash_bytes((unsigned char *) DatumGetPointer(keys[i]),
-						   datumGetSize(keys[i], false, type->len));
-		hash = (hash ^ h) * UINT64CONST(0x9E3779B97F4A7C15);
-		hash ^= hash >> 32;
-	}
-	return (uint32) hash;
-}
-
-static bool
-same_keys(const RamaTable *table, const Datum *a, const Datum *b, int nkeys)
-{
-	for (int i = nkeys - 1; i >= 0; i--)
-	{
-		const RamaType *type = &table->keys[i];
-
-		if (type->byval ? a[i] != b[i] :
-			!datum_image_eq(a[i], b[i], false, type->len))
-			return false;
-	}
-	return true;
-}
-
-/* The first op that may still change */
-static int
-first_open(const RamaCaptureLog *log)
-{
-	int			start = log->marks ? ((Mark *) llast(log->marks))->start : 0;
-
-	return Max(start, log->barrier);
-}
-
-/* The slot of a place: of its op, or free, or of one that is gone. */
-static uint32 *
-find_slot(RamaCaptureLog *log, const RamaTable *table, int number, const Datum *keys,
-		  int nkeys, AttrNumber attno, uint32 hash)
-{
-	uint32		mask = log->nslots - 1;
-	uint32	   *gone = NULL;
-
-	for (uint32 i = hash & mask;; i = (i + 1) & mask)
-	{
-		uint32	   *slot = &log->slots[i];
-		const RamaCapture *op;
-
-		if (*slot == 0)
-			return gone ? gone : slot;
-		if (*slot > (uint32) log->count)
-		{
-			/* Rolled back, or SLOT_GONE */
-			if (gone == NULL)
-				gone = slot;
-			continue;
-		}
-		op = log->ops[*slot - 1];
-		if (op->hash == hash && op->attno == attno && op->table == number &&
-			same_keys(table, op->keys, keys, nkeys))
-			return slot;
-	}
-}
-
-static void
-insert_slot(uint32 *slots, uint32 mask, uint32 hash, uint32 value)
-{
-	uint32		i = hash & mask;
-
-	while (slots[i] != 0)
-		i = (i + 1) & mask;
-	slots[i] = value;
-}
-
-/* Room for one more. Only ops that may still change are taken along. */
-static void
-grow_slots(RamaCaptureLog *log)
-{
-	uint32		first = first_open(log);
-	uint32		nslots = FIRST_SLOTS;
-	uint32	   *slots;
-
-	while (nslots < 4 * (log->count - first + 1))
-		nslots *= 2;
-	slots = MemoryContextAllocExtended(log->context, sizeof(uint32) * nslots,
-									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	log->nused = 0;
-	for (uint32 i = 0; i < log->nslots; i++)
-	{
-		uint32		value = log->slots[i];
-
-		if (value == 0 || value > (uint32) log->count || value <= first)
-			continue;
-		insert_slot(slots, nslots - 1, log->ops[value - 1]->hash, value);
-		log->nused++;
-	}
-	if (log->slots)
-		pfree(log->slots);
-	log->slots = slots;
-	log->nslots = nslots;
-}
-
-/*
- * An op at a place, given by the row's keys and attno (0: found by nobody),
- * new or, with *found, the one that was there and may still change. NULL: too
- * much has been noted.
- */
-static RamaCapture *
-note(RamaCaptureLog *log, const RamaTable *table, const Datum *keys, int nkeys,
-	 RamaCaptureKind kind, AttrNumber attno, bool *found)
-{
-	int			number = table_number(table);
-	RamaCapture *op;
-	uint32	   *slot = NULL;
-	uint32		hash = 0;
-
-	*found = false;
-	if (attno != 0)
-	{
-		if (2 * log->nused >= log->nslots)
-			grow_slots(log);
-		hash = place_hash(table, number, keys, nkeys, attno);
-		slot = find_slot(log, table, number, keys, nkeys, attno, hash);
-		if (*slot > (uint32) first_open(log) && *slot <= (uint32) log->count)
-		{
-			op = log->ops[*slot - 1];
-			if (op->hash == hash && op->attno == attno)
-			{
-				*found = true;
-				return op;
-			}
-		}
-	}
-	log->bytes += 16 + 8 * nkeys;
-	if (log->bytes > limit())
-	{
-		lose(log);
-		return NULL;
-	}
-	op = from_arena(log, offsetof(RamaCapture, keys) + sizeof(Datum) * nkeys);
-	memset(op, 0, offsetof(RamaCapture, keys));
-	op->kind = kind;
-	op->table = number;
-	op->attno = attno;
-	op->hash = hash;
-	for (int i = 0; i < nkeys; i++)
-		op->keys[i] = keep_key(log, &table->keys[i], keys[i]);
-	if (log->count == log->space)
-	{
-		log->space *= 2;
-		log->ops = repalloc_huge(log->ops, sizeof(RamaCapture *) * log->space);
-	}
-	log->ops[log->count++] = op;
-	if (slot)
-	{
-		if (*slot == 0)
-			log->nused++;
-		*slot = log->count;
-	}
-	return op;
-}
 
 /* As they are stored: equal keys may look different. */
 static const Datum *
@@ -406,9 +36,9 @@ note_column(RamaCaptureLog *log, const RamaRow *row, AttrNumber attno, bool adds
 	RamaCapture *op;
 	RamaCaptured *now;
 
-	op = note(log, table, keys_of(row), table->nkeys,
-			  json ? RAMA_CAPTURE_JSON : adds ? RAMA_CAPTURE_ADD : RAMA_CAPTURE_COLUMN,
-			  attno, &found);
+	op = rama_capture_note(log, table, keys_of(row), table->nkeys,
+						   json ? RAMA_CAPTURE_JSON : adds ? RAMA_CAPTURE_ADD : RAMA_CAPTURE_COLUMN,
+						   attno, &found);
 	if (op == NULL)
 		return;
 	if (!found)
@@ -416,13 +46,13 @@ note_column(RamaCaptureLog *log, const RamaRow *row, AttrNumber attno, bool adds
 		op->isnew = !row->found;
 		op->adds = adds;
 		op->ncolumns = op->kind == RAMA_CAPTURE_COLUMN ? 1 : 2;
-		op->columns = from_arena(log, sizeof(RamaCaptured) * op->ncolumns);
+		op->columns = rama_capture_alloc(log, sizeof(RamaCaptured) * op->ncolumns);
 		if (op->ncolumns == 2)
 		{
 			op->columns[1].attno = attno;
 			op->columns[1].isnull = wasnull;
 			if (!wasnull)
-				op->columns[1].value = keep_column(log, table, attno, row->values[attno - 1]);
+				op->columns[1].value = rama_capture_keep(log, table, attno, row->values[attno - 1]);
 		}
 	}
 	else if (!op->columns[0].isnull && !column->type.byval)
@@ -437,7 +67,7 @@ note_column(RamaCaptureLog *log, const RamaRow *row, AttrNumber attno, bool adds
 	now->attno = attno;
 	now->isnull = isnull;
 	if (!isnull)
-		now->value = keep_column(log, table, attno, value);
+		now->value = rama_capture_keep(log, table, attno, value);
 }
 
 /*
@@ -510,12 +140,12 @@ note_changed(RamaCaptureLog *log, const RamaRow *row, int ncolumns, const AttrNu
 			if (within == absent)
 				continue;
 			absent = within;
-			op = note(log, table, keys_of(row), table->nkeys, RAMA_CAPTURE_ABSENT, 0, &found);
+			op = rama_capture_note(log, table, keys_of(row), table->nkeys, RAMA_CAPTURE_ABSENT, 0, &found);
 			if (op == NULL)
 				return;
 			op->climb = climb;
 			op->ncolumns = 1;
-			op->columns = from_arena(log, sizeof(RamaCaptured));
+			op->columns = rama_capture_alloc(log, sizeof(RamaCaptured));
 			op->columns[0] = (RamaCaptured) {attno, true, (Datum) 0};
 			log->barrier = log->count;
 		}
@@ -549,14 +179,14 @@ static void
 keep_row(RamaCaptureLog *log, RamaCapture *op, RamaTable *table, int ncolumns,
 		 const AttrNumber *attnos, const Datum *values, const bool *nulls)
 {
-	op->columns = from_arena(log, sizeof(RamaCaptured) * Max(ncolumns, 1));
+	op->columns = rama_capture_alloc(log, sizeof(RamaCaptured) * Max(ncolumns, 1));
 	for (int i = 0; i < ncolumns; i++)
 	{
 		if (nulls[i] || table->columns[attnos[i] - 1].role == RAMA_COLUMN_COUNT)
 			continue;
 		op->columns[op->ncolumns++] = (RamaCaptured)
 		{
-			attnos[i], false, keep_column(log, table, attnos[i], values[i])
+			attnos[i], false, rama_capture_keep(log, table, attnos[i], values[i])
 		};
 	}
 	log->bytes += 4 * op->ncolumns;
@@ -595,8 +225,8 @@ note_new(RamaCaptureLog *log, const RamaRow *row, int ncolumns, const AttrNumber
 	}
 	else
 	{
-		op = note(log, table, row->keys, table->nkeys,
-				  isvector ? RAMA_CAPTURE_INSERT : RAMA_CAPTURE_ROW, 0, &found);
+		op = rama_capture_note(log, table, row->keys, table->nkeys,
+							   isvector ? RAMA_CAPTURE_INSERT : RAMA_CAPTURE_ROW, 0, &found);
 		if (op == NULL)
 			return;
 		keep_row(log, op, table, ncolumns, attnos, values, nulls);
@@ -615,33 +245,16 @@ rama_capture_row(const RamaRow *row, int ncolumns, const AttrNumber *attnos,
 {
 	RamaCaptureLog *log;
 
-	if (row->as == RAMA_AS_COUNT || row->table->logical || is_counts_only(row->table, ncolumns, attnos))
+	if (row->as == RAMA_AS_COUNT || row->table->logical ||
+		is_counts_only(row->table, ncolumns, attnos))
 		return;
-	log = open_log(row->table);
+	log = rama_capture_open(row->table);
 	if (log == NULL)
 		return;
 	if (row->found)
 		note_changed(log, row, ncolumns, attnos, values, nulls);
 	else
 		note_new(log, row, ncolumns, attnos, values, nulls);
-}
-
-/* Later writes to the row's columns are ops of their own. */
-static void
-close_row(RamaCaptureLog *log, const RamaTable *table, const Datum *keys)
-{
-	int			number = table_number(table);
-
-	if (log->nslots == 0)
-		return;
-	for (int i = table->nkeys; i < table->ncolumns; i++)
-	{
-		uint32		hash = place_hash(table, number, keys, table->nkeys, i + 1);
-		uint32	   *slot = find_slot(log, table, number, keys, table->nkeys, i + 1, hash);
-
-		if (*slot != 0)
-			*slot = SLOT_GONE;
-	}
 }
 
 /*
@@ -651,16 +264,16 @@ close_row(RamaCaptureLog *log, const RamaTable *table, const Datum *keys)
 void
 rama_capture_remove(RamaTable *table, const Datum *keys)
 {
-	RamaCaptureLog *log = open_log(table);
+	RamaCaptureLog *log = rama_capture_open(table);
 	bool		found;
 
 	if (log == NULL ||
-		note(log, table, keys, table->nkeys, RAMA_CAPTURE_REMOVE, 0, &found) == NULL)
+		rama_capture_note(log, table, keys, table->nkeys, RAMA_CAPTURE_REMOVE, 0, &found) == NULL)
 		return;
 	if (table->nchildren > 0 || table->node->kind == RAMA_VECTOR)
 		log->barrier = log->count;
 	else
-		close_row(log, table, keys);
+		rama_capture_close_row(log, table, keys);
 }
 
 /*
@@ -674,11 +287,11 @@ drop_row_of(RamaCaptureLog *log, const RamaNode *node, const Datum *keys)
 	const RamaCapture *op;
 
 	if (outer == NULL || node->parent == NULL || node->parent->kind != RAMA_MAP ||
-		log->count <= first_open(log))
+		log->count <= rama_capture_first_open(log))
 		return;
 	op = log->ops[log->count - 1];
-	if (op->kind == RAMA_CAPTURE_ROW && op->table == table_number(outer) &&
-		same_keys(outer, op->keys, keys, outer->nkeys))
+	if (op->kind == RAMA_CAPTURE_ROW && op->table == rama_capture_table(outer) &&
+		rama_capture_same_keys(outer, op->keys, keys, outer->nkeys))
 		log->count--;
 }
 
@@ -690,14 +303,14 @@ void
 rama_capture_clear(RamaNode *node, const Datum *keys, bool exists)
 {
 	RamaTable  *table = node->table;
-	RamaCaptureLog *log = open_log(table);
+	RamaCaptureLog *log = rama_capture_open(table);
 	bool		found;
 
 	if (log == NULL)
 		return;
 	drop_row_of(log, node, keys);
-	if (note(log, table, keys, Max(table->nkeys - 1, 0),
-			 exists ? RAMA_CAPTURE_EMPTY : RAMA_CAPTURE_CLEARED, 0, &found) == NULL)
+	if (rama_capture_note(log, table, keys, Max(table->nkeys - 1, 0),
+						  exists ? RAMA_CAPTURE_EMPTY : RAMA_CAPTURE_CLEARED, 0, &found) == NULL)
 		return;
 	log->barrier = log->count;
 }
@@ -736,8 +349,8 @@ append_row(RamaCaptureLog *log, const RamaRow *row, int ncolumns, const AttrNumb
 	RamaTable  *table = row->table;
 	int			width = table->ncolumns - table->nkeys;
 	bool		found;
-	RamaCapture *op = note(log, table, row->keys, table->nkeys - 1, RAMA_CAPTURE_APPEND,
-						   RAMA_CAPTURE_TAIL, &found);
+	RamaCapture *op = rama_capture_note(log, table, row->keys, table->nkeys - 1, RAMA_CAPTURE_APPEND,
+										RAMA_CAPTURE_TAIL, &found);
 	Size		at;
 
 	if (op == NULL)
@@ -750,7 +363,7 @@ append_row(RamaCaptureLog *log, const RamaRow *row, int ncolumns, const AttrNumb
 
 		if (nulls[i] || table->columns[attnos[i] - 1].role == RAMA_COLUMN_COUNT)
 			continue;
-		op->elements[at + column] = keep_column(log, table, attnos[i], values[i]);
+		op->elements[at + column] = rama_capture_keep(log, table, attnos[i], values[i]);
 		op->nulls[at + column] = false;
 	}
 }
@@ -761,7 +374,7 @@ append_row(RamaCaptureLog *log, const RamaRow *row, int ncolumns, const AttrNumb
 bool
 rama_capture_wanted(const RamaTable *table)
 {
-	return open_log(table) != NULL;
+	return rama_capture_open(table) != NULL;
 }
 
 /*
@@ -772,14 +385,15 @@ void
 rama_capture_append(RamaTable *table, const Datum *prefix, int64 count,
 					const Datum *values, const bool *nulls)
 {
-	RamaCaptureLog *log = open_log(table);
+	RamaCaptureLog *log = rama_capture_open(table);
 	bool		found;
 	RamaCapture *op;
 	Size		at;
 
 	if (log == NULL || count == 0)
 		return;
-	op = note(log, table, prefix, table->nkeys - 1, RAMA_CAPTURE_APPEND, RAMA_CAPTURE_TAIL, &found);
+	op = rama_capture_note(log, table, prefix, table->nkeys - 1, RAMA_CAPTURE_APPEND,
+						   RAMA_CAPTURE_TAIL, &found);
 	if (op == NULL)
 		return;
 	at = grow_append(log, op, 1, count);
@@ -787,7 +401,7 @@ rama_capture_append(RamaTable *table, const Datum *prefix, int64 count,
 	{
 		op->nulls[at + i] = nulls[i];
 		if (!nulls[i])
-			op->elements[at + i] = keep_column(log, table, table->nkeys + 1, values[i]);
+			op->elements[at + i] = rama_capture_keep(log, table, table->nkeys + 1, values[i]);
 	}
 }
 
@@ -798,65 +412,17 @@ rama_capture_append(RamaTable *table, const Datum *prefix, int64 count,
 void
 rama_capture_insert(RamaTable *table, const Datum *keys, Datum value, bool isnull)
 {
-	RamaCaptureLog *log = open_log(table);
+	RamaCaptureLog *log = rama_capture_open(table);
 	AttrNumber	attno = table->nkeys + 1;
 	bool		found;
 	RamaCapture *op;
 
 	if (log == NULL)
 		return;
-	op = note(log, table, keys, table->nkeys, RAMA_CAPTURE_INSERT, 0, &found);
+	op = rama_capture_note(log, table, keys, table->nkeys, RAMA_CAPTURE_INSERT, 0, &found);
 	if (op == NULL)
 		return;
 	keep_row(log, op, table, 1, &attno, &value, &isnull);
 	log->barrier = log->count;
 }
 
-/* The end of transactions */
-
-static void
-level_ended(RamaCaptureLog *log, SubXactEvent event, int nestlevel)
-{
-	while (log->marks != NIL)
-	{
-		Mark	   *mark = llast(log->marks);
-		int			outer;
-
-		if (mark->nestlevel < nestlevel)
-			return;
-		outer = list_length(log->marks) < 2 ? 1 :
-			((Mark *) list_nth(log->marks, list_length(log->marks) - 2))->nestlevel;
-		if (event == SUBXACT_EVENT_ABORT_SUB)
-		{
-			log->count = mark->start;
-			log->barrier = Min(log->barrier, log->count);
-		}
-		else if (outer < nestlevel - 1)
-		{
-			mark->nestlevel = nestlevel - 1;
-			return;
-		}
-		log->marks = list_delete_last(log->marks);
-	}
-}
-
-/*
- * rama_capture_subxact() -- A subtransaction of this nest level ends. Allocates
- * nothing.
- */
-void
-rama_capture_subxact(SubXactEvent event, int nestlevel)
-{
-	ListCell   *lc;
-
-	foreach(lc, logs)
-		level_ended(lfirst(lc), event, nestlevel);
-}
-
-/* rama_capture_end() -- The transaction ends, and with it its context. */
-void
-rama_capture_end(void)
-{
-	logs = NIL;
-	latest = NULL;
-}

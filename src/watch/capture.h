@@ -49,9 +49,6 @@ extern void rama_capture_append(RamaTable *table, const Datum *prefix, int64 cou
 								const Datum *values, const bool *nulls);
 extern void rama_capture_insert(RamaTable *table, const Datum *keys, Datum value, bool isnull);
 
-extern void rama_capture_subxact(SubXactEvent event, int nestlevel);
-extern void rama_capture_end(void);
-
 
 /* The log of a transaction's changes of one PState, for record.c */
 
@@ -102,6 +99,22 @@ typedef struct RamaCaptureLog
 	MemoryContext context;
 } RamaCaptureLog;
 
+/* capture_log.c */
 extern RamaCaptureLog *rama_capture_log(Oid relid);
+extern RamaCaptureLog *rama_capture_open(const RamaTable *table);
+extern RamaCapture *rama_capture_note(RamaCaptureLog *log, const RamaTable *table,
+									  const Datum *keys, int nkeys, RamaCaptureKind kind,
+									  AttrNumber attno, bool *found);
+extern int	rama_capture_table(const RamaTable *table);
+extern Datum rama_capture_keep(RamaCaptureLog *log, const RamaTable *table, AttrNumber attno,
+							   Datum value);
+extern void *rama_capture_alloc(RamaCaptureLog *log, Size size);
+extern bool rama_capture_same_keys(const RamaTable *table, const Datum *a, const Datum *b,
+								   int nkeys);
+extern int	rama_capture_first_open(const RamaCaptureLog *log);
+extern void rama_capture_close_row(RamaCaptureLog *log, const RamaTable *table,
+								   const Datum *keys);
+extern void rama_capture_subxact(SubXactEvent event, int nestlevel);
+extern void rama_capture_end(void);
 
 #endif							/* RAMA_WATCH_CAPTURE_H */
