@@ -181,7 +181,8 @@ foreach my $round (1 .. $rounds)
 	}
 }
 is($wrong, '', "what is told makes of the old value the new one ($rounds rounds, seed $seed)");
-is($node->safe_psql('postgres', 'SELECT bool_and(ops > 0) FROM f.reader'), 't', 'all readers were told something');
+# Of a place within, random writes may pass by.
+is($node->safe_psql('postgres', q{SELECT bool_and(ops > 0) FROM f.reader WHERE path = '[]'}), 't', 'all readers of the whole were told something');
 note($node->safe_psql('postgres', 'SELECT pstate, path, version, ops, resets FROM f.reader ORDER BY 1, 2'));
 $node->stop;
 done_testing();
