@@ -50,6 +50,7 @@ SELECT rama.create_path('wp.mine', '["one", "n"]');
 SELECT try('doc', '[["wp.mine"]]');
 SELECT try('pg_class', '[]'), try('tree_b', '[]');
 SELECT rama.watch('doc', '[["filterer", [["stay"]]]]');
+SELECT rama.watch('doc', jsonb_build_array(repeat('x', 9000)));
 
 -- Nor where the value would have what has no version.
 BEGIN;

@@ -168,3 +168,13 @@ rama_check_name_free(Oid nspid, const char *relname)
 				 errhint("Depots, PStates and topologies share the names of relations; \"%s\" is a %s.",
 						 relname, rama_object_kind(relid))));
 }
+
+/* rama_refuse_null() -- Error (22004) if an argument of a function is null. */
+void
+rama_refuse_null(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name)));
+}

@@ -14,6 +14,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "compat.h"
+#include "fmgr.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -100,5 +101,6 @@ extern void rama_check_owner(Oid relid);
 extern void rama_split_name(const char *name, Oid *nspid, char **relname);
 extern void rama_check_name_free(Oid nspid, const char *relname);
 extern const char *rama_object_kind(Oid relid);
+extern void rama_refuse_null(FunctionCallInfo fcinfo, int arg, const char *name);
 
 #endif							/* PG_RAMA_H */

@@ -71,6 +71,7 @@ each_element(const RamaTarget *target, const RamaInput *array, EachElement each)
 
 /* Sets */
 
+/* rama_fits_set() -- A set, or an array in plain data. */
 bool
 rama_fits_set(RamaAggregate *aggregate)
 {
@@ -137,6 +138,7 @@ add_to_set(const RamaTarget *target, const RamaInput *element)
 		(void) rama_target_push(target, element);
 }
 
+/* rama_apply_set() -- The value, or each element of an array of them, is an element. */
 void
 rama_apply_set(RamaAggregate *aggregate, const RamaTarget *target, const RamaInput *values)
 {
@@ -150,6 +152,7 @@ rama_apply_set(RamaAggregate *aggregate, const RamaTarget *target, const RamaInp
 		add_to_set(target, &values[0]);
 }
 
+/* rama_fits_set_remove() -- As rama_fits_set(). */
 bool
 rama_fits_set_remove(RamaAggregate *aggregate)
 {
@@ -167,6 +170,7 @@ remove_from_set(const RamaTarget *target, const RamaInput *element)
 	(void) rama_target_remove(&entry);
 }
 
+/* rama_apply_set_remove() -- The value, or each element of an array of them, is none. */
 void
 rama_apply_set_remove(RamaAggregate *aggregate, const RamaTarget *target,
 					  const RamaInput *values)
@@ -183,7 +187,7 @@ rama_apply_set_remove(RamaAggregate *aggregate, const RamaTarget *target,
 
 /* Maps */
 
-/* A value's number of times: a map of counts. */
+/* rama_fits_multi_set() -- A map of numbers: how often each value came. */
 bool
 rama_fits_multi_set(RamaAggregate *aggregate)
 {
@@ -203,6 +207,7 @@ rama_fits_multi_set(RamaAggregate *aggregate)
 	return true;
 }
 
+/* rama_apply_multi_set() -- One more at the key that the value is. */
 void
 rama_apply_multi_set(RamaAggregate *aggregate, const RamaTarget *target,
 					 const RamaInput *values)
@@ -215,13 +220,14 @@ rama_apply_multi_set(RamaAggregate *aggregate, const RamaTarget *target,
 	rama_aggregate_apply(aggregate->parts[0], &entry, &values[0]);
 }
 
+/* rama_fits_map() -- A map, or an object in plain data. */
 bool
 rama_fits_map(RamaAggregate *aggregate)
 {
 	return is_kind(aggregate->node, RAMA_MAP) || is_plain(aggregate->node);
 }
 
-/* The last value of each key. */
+/* rama_apply_map() -- The last value of each key. */
 void
 rama_apply_map(RamaAggregate *aggregate, const RamaTarget *target, const RamaInput *values)
 {
@@ -231,6 +237,7 @@ rama_apply_map(RamaAggregate *aggregate, const RamaTarget *target, const RamaInp
 	rama_target_put(&entry, &values[1]);
 }
 
+/* rama_fits_merge() -- A map, a struct, or an object in plain data. */
 bool
 rama_fits_merge(RamaAggregate *aggregate)
 {
@@ -314,6 +321,7 @@ merge_fields(const RamaNode *node, const RamaTarget *target, const JsonbValue *g
 	}
 }
 
+/* rama_apply_merge() -- Entries or fields of the value replace those there. */
 void
 rama_apply_merge(RamaAggregate *aggregate, const RamaTarget *target,
 				 const RamaInput *values)
@@ -334,6 +342,7 @@ rama_apply_merge(RamaAggregate *aggregate, const RamaTarget *target,
 
 /* Lists */
 
+/* rama_fits_list() -- A vector, or an array in plain data. */
 bool
 rama_fits_list(RamaAggregate *aggregate)
 {
@@ -346,6 +355,7 @@ append(const RamaTarget *target, const RamaInput *element)
 	(void) rama_target_push(target, element);
 }
 
+/* rama_apply_list() -- The value, or each element of an array of them, is appended. */
 void
 rama_apply_list(RamaAggregate *aggregate, const RamaTarget *target, const RamaInput *values)
 {
@@ -360,25 +370,28 @@ rama_apply_list(RamaAggregate *aggregate, const RamaTarget *target, const RamaIn
 
 /* Any place */
 
+/* rama_fits_none() -- Any place. */
 bool
 rama_fits_none(RamaAggregate *aggregate)
 {
 	return true;
 }
 
-/* What is there goes: an entry, or the value of a field. */
+/* rama_apply_none() -- What is there goes: an entry, or the value of a field. */
 void
 rama_apply_none(RamaAggregate *aggregate, const RamaTarget *target, const RamaInput *values)
 {
 	(void) rama_target_remove(target);
 }
 
+/* rama_fits_first() -- A collection or struct: scalars have combine functions of their own. */
 bool
 rama_fits_first(RamaAggregate *aggregate)
 {
 	return !is_plain(aggregate->node) && aggregate->node->kind != RAMA_SCALAR;
 }
 
+/* rama_apply_first() -- The value is put where there is none. */
 void
 rama_apply_first(RamaAggregate *aggregate, const RamaTarget *target, const RamaInput *values)
 {
@@ -391,12 +404,14 @@ rama_apply_first(RamaAggregate *aggregate, const RamaTarget *target, const RamaI
 		rama_target_put(target, &values[0]);
 }
 
+/* rama_fits_last() -- As rama_fits_first(). */
 bool
 rama_fits_last(RamaAggregate *aggregate)
 {
 	return rama_fits_first(aggregate);
 }
 
+/* rama_apply_last() -- The value is put. */
 void
 rama_apply_last(RamaAggregate *aggregate, const RamaTarget *target, const RamaInput *values)
 {

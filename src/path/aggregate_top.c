@@ -365,6 +365,7 @@ rama_apply_top(RamaAggregate *aggregate, const RamaTarget *target, const RamaInp
 	apply_in(aggregate->ranking, &top, aggregate->fields[REST] ? &rest : NULL, &values[0]);
 }
 
+/* rama_fits_limit() -- A vector of items, or an array in plain data. */
 bool
 rama_fits_limit(RamaAggregate *aggregate)
 {

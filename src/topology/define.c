@@ -78,15 +78,6 @@ text_arg(FunctionCallInfo fcinfo, int n)
 	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
-static void
-refuse_null(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
-}
-
 static Oid
 oid_arg(FunctionCallInfo fcinfo, int n)
 {
@@ -109,10 +100,10 @@ rama_create_topology(PG_FUNCTION_ARGS)
 	RamaOptions options;
 	RamaTopologyState state = {0};
 
-	refuse_null(fcinfo, 0, "name");
-	refuse_null(fcinfo, 1, "kind");
-	refuse_null(fcinfo, 7, "writes");
-	refuse_null(fcinfo, 9, "options");
+	rama_refuse_null(fcinfo, 0, "name");
+	rama_refuse_null(fcinfo, 1, "kind");
+	rama_refuse_null(fcinfo, 7, "writes");
+	rama_refuse_null(fcinfo, 9, "options");
 	rama_require_preload("a topology");
 	name = text_arg(fcinfo, 0);
 	kind = text_arg(fcinfo, 1);
@@ -170,8 +161,8 @@ rama_add_source(PG_FUNCTION_ARGS)
 	SourceDefinition source;
 	Oid			topology;
 
-	refuse_null(fcinfo, 0, "topology");
-	refuse_null(fcinfo, 1, "depot");
+	rama_refuse_null(fcinfo, 0, "topology");
+	rama_refuse_null(fcinfo, 1, "depot");
 	topology = PG_GETARG_OID(0);
 	rama_check_topology_owner(topology);
 	rama_refuse_own_batch(topology, "rama.add_source()");

@@ -202,10 +202,7 @@ require_arguments(FunctionCallInfo fcinfo)
 	static const char *const names[] = {"pstate", "path", "after", "wait", "max"};
 
 	for (int i = 0; i < (int) lengthof(names); i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" must not be null", names[i])));
+		rama_refuse_null(fcinfo, i, names[i]);
 	if (PG_GETARG_INT32(4) < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

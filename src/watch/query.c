@@ -236,8 +236,6 @@ is_concerned(Run *run, RamaCursor *cursor, Oid relid)
 {
 	RamaPState *pstate;
 
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		return true;
 	pstate = rama_pstate_get(relid);
 	for (int i = 0; i < ROUND_VERSIONS; i++)
 	{
@@ -259,9 +257,12 @@ is_concerned(Run *run, RamaCursor *cursor, Oid relid)
 	return false;
 }
 
-/* Look at what is new, in a transaction that ends here; is it to be run again? */
+/*
+ * Look at what is new, in a transaction that ends here; is it to be run again?
+ * *busy: a PState is perhaps being dropped, and is to be looked at again.
+ */
 static bool
-look(Watch *watch)
+look(Watch *watch, bool *busy)
 {
 	Run		   *run = watch->run;
 	bool		concerned = false;
@@ -276,7 +277,9 @@ look(Watch *watch)
 		RamaCursor *cursor = lfirst(lc);
 		Oid			relid = lfirst_oid(lc2);
 
-		if (!rama_cursor_ready(cursor) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		if (rama_watch_is_dropped(relid, busy))
+			concerned = true;
+		else if (!rama_cursor_ready(cursor))
 			continue;
 		ready = true;
 		if (!concerned)
@@ -304,21 +307,16 @@ is_ready(const Run *run)
 static void
 wait_for_change(Watch *watch)
 {
-	while (!look(watch))
+	for (;;)
 	{
+		bool		busy = false;
+
+		if (look(watch, &busy))
+			return;
 		CHECK_FOR_INTERRUPTS();
 		if (!is_ready(watch->run))
-			rama_copyout_wait(-1);
+			rama_copyout_wait(busy ? RAMA_WATCH_BUSY_MS : -1);
 	}
-}
-
-static void
-require(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
 }
 
 /*
@@ -333,9 +331,9 @@ rama_watch_query(PG_FUNCTION_ARGS)
 {
 	Watch		watch = {.results = 0};
 
-	require(fcinfo, 0, "query");
-	require(fcinfo, 1, "args");
-	require(fcinfo, 2, "format");
+	rama_refuse_null(fcinfo, 0, "query");
+	rama_refuse_null(fcinfo, 1, "args");
+	rama_refuse_null(fcinfo, 2, "format");
 	rama_require_preload("rama.watch_query");
 	rama_require_primary("rama.watch_query");
 	rama_copyout_begin(&watch.out, fcinfo, "rama.watch_query");

@@ -29,6 +29,9 @@
 /* In shared memory from the start; more comes as dynamic shared memory. */
 #define PATHS_SIZE (256 * 1024)
 
+/* So much of it may a watch have: anybody who may SELECT can make watches. */
+#define MAX_STORED_PATH 8192
+
 int			rama_max_watches = 10000;
 RamaSubscriptions *rama_subscriptions = NULL;
 
@@ -49,7 +52,7 @@ typedef struct StoredPath
 /* A watch of this session. */
 typedef struct OwnWatch
 {
-	int			slot;
+	int			slot;			/* -1: it has none yet */
 	int			nestlevel;		/* of the transaction that made it; 0: committed */
 } OwnWatch;
 
@@ -153,6 +156,12 @@ store_path(const RamaWatchPath *watch)
 	stored.path = MAXALIGN(sizeof(StoredPath)) + MAXALIGN(sizeof(RamaSchemaKind) * watch->nkeys);
 	stored.keys = stored.path + MAXALIGN(VARSIZE(watch->path));
 	stored.size = stored.keys + MAXALIGN(VARSIZE(keys));
+	if (stored.size > MAX_STORED_PATH)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the path is too long to be watched"),
+				 errdetail("It takes %zu bytes, and can take %d.", stored.size, MAX_STORED_PATH),
+				 errhint("rama.tail() and rama.changes() have no such limit.")));
 	result = dsa_allocate(paths_area(), stored.size);
 	bytes = dsa_get_address(paths_area(), result);
 	memcpy(bytes, &stored, sizeof(stored));
@@ -219,25 +228,18 @@ rama_notifier_slot(Oid database, bool create)
 }
 
 /*
- * So many watches more of this database. The caller holds the lock. Error
- * (54000) where too many databases have some.
+ * So many watches more of this database. The caller holds the lock. False:
+ * too many databases have some.
  */
-static void
+static bool
 count_watch(int by)
 {
 	RamaNotifier *notifier = rama_notifier_slot(MyDatabaseId, by > 0);
 
 	if (notifier == NULL)
-	{
-		if (by > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("too many databases with watches"),
-					 errdetail("Watches of at most %d databases are served.",
-							   RAMA_MAX_NOTIFIERS)));
-		return;
-	}
+		return false;
 	notifier->nwatches += by;
+	return true;
 }
 
 /*
@@ -263,15 +265,18 @@ publish_slot(RamaSubscription *slot)
 static void
 free_slot(int number)
 {
-	RamaSubscription *slot = &rama_subscriptions->slots[number];
+	RamaSubscription *slot;
 	dsa_pointer path;
 
+	if (number < 0)
+		return;
 	LWLockAcquire(rama_subscriptions->lock, LW_EXCLUSIVE);
+	slot = &rama_subscriptions->slots[number];
 	path = slot->path;
 	slot->inuse = false;
 	slot->path = InvalidDsaPointer;
 	memset(slot->channel, 0, sizeof(slot->channel));
-	count_watch(-1);
+	(void) count_watch(-1);
 	publish_slot(slot);
 	LWLockRelease(rama_subscriptions->lock);
 	if (DsaPointerIsValid(path))
@@ -390,33 +395,47 @@ find_unused(void)
 	return -1;
 }
 
-static RamaSubscription *
-take_slot(OwnWatch *watch, Oid pstate, int64 version, dsa_pointer path)
+static void
+too_many_watches(int number)
 {
-	RamaSubscription *slot;
-	char		id[RAMA_WATCH_ID_LEN + 1];
-	char		channel[RAMA_CHANNEL_LEN + 1] = "rama_";
-
-	random_hex(id, RAMA_WATCH_ID_LEN / 2);
-	random_hex(channel + strlen(channel), 16);
-	LWLockAcquire(rama_subscriptions->lock, LW_EXCLUSIVE);
-	watch->slot = find_unused();
-	if (watch->slot < 0)
-	{
-		LWLockRelease(rama_subscriptions->lock);
-		dsa_free(paths_area(), path);
+	if (number < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("too many watches"),
 				 errdetail("There can be %d in the server.", rama_max_watches),
 				 errhint("Increase pg_rama.max_watches, or end watches by rama.unwatch().")));
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("too many databases with watches"),
+			 errdetail("Watches of at most %d databases are served.", RAMA_MAX_NOTIFIERS)));
+}
+
+static RamaSubscription *
+take_slot(OwnWatch *mine, const RamaWatchPath *watch, int64 version)
+{
+	RamaSubscription *slot;
+	char		id[RAMA_WATCH_ID_LEN + 1];
+	char		channel[RAMA_CHANNEL_LEN + 1] = "rama_";
+	dsa_pointer path;
+	int			number;
+
+	random_hex(id, RAMA_WATCH_ID_LEN / 2);
+	random_hex(channel + strlen(channel), 16);
+	/* From here on, whoever fails gives the path back. */
+	path = store_path(watch);
+	LWLockAcquire(rama_subscriptions->lock, LW_EXCLUSIVE);
+	number = find_unused();
+	if (number < 0 || !count_watch(+1))
+	{
+		LWLockRelease(rama_subscriptions->lock);
+		dsa_free(paths_area(), path);
+		too_many_watches(number);
 	}
-	count_watch(+1);
-	slot = &rama_subscriptions->slots[watch->slot];
+	slot = &rama_subscriptions->slots[number];
 	slot->inuse = true;
 	slot->database = MyDatabaseId;
 	slot->role = GetUserId();
-	slot->pstate = pstate;
+	slot->pstate = watch->pstate;
 	slot->pid = MyProcPid;
 	slot->path = path;
 	slot->version = version;
@@ -424,9 +443,10 @@ take_slot(OwnWatch *watch, Oid pstate, int64 version, dsa_pointer path)
 	slot->since = GetCurrentTimestamp();
 	strlcpy(slot->id, id, sizeof(slot->id));
 	strlcpy(slot->channel, channel, sizeof(slot->channel));
-	rama_subscriptions->used = Max(rama_subscriptions->used, watch->slot + 1);
+	rama_subscriptions->used = Max(rama_subscriptions->used, number + 1);
 	publish_slot(slot);
 	LWLockRelease(rama_subscriptions->lock);
+	mine->slot = number;
 	return slot;
 }
 
@@ -435,18 +455,13 @@ subscribe(RamaWatchPath *watch, int64 version)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	OwnWatch   *mine = palloc(sizeof(OwnWatch));
-	RamaSubscription *slot;
 
-	/* What can fail for want of memory comes before the slot. */
-	own = lappend(own, mine);
-	own = list_delete_last(own);
+	/* Listed before it has a slot: nothing can fail for want of memory then. */
+	mine->slot = -1;
 	mine->nestlevel = GetCurrentTransactionNestLevel();
-	MemoryContextSwitchTo(old);
-	slot = take_slot(mine, watch->pstate, version, store_path(watch));
-	old = MemoryContextSwitchTo(TopMemoryContext);
 	own = lappend(own, mine);
 	MemoryContextSwitchTo(old);
-	return slot;
+	return take_slot(mine, watch, version);
 }
 
 /* ---- the functions ---- */
@@ -457,7 +472,8 @@ subscribe(RamaWatchPath *watch, int64 version)
  *
  * Errors: those of rama.select; 0A000 for a path that cannot be watched, or
  * where the session is none that could listen; 55000 in a transaction that has
- * written to the PState; 25006 on a standby, 53400 too many watches.
+ * written to the PState; 25006 on a standby, 53400 too many watches, 54000 a path
+ * that is too long.
  */
 Datum
 rama_watch(PG_FUNCTION_ARGS)
@@ -514,7 +530,7 @@ rama_unwatch(PG_FUNCTION_ARGS)
 	{
 		OwnWatch   *watch = lfirst(lc);
 
-		if (strcmp(rama_subscriptions->slots[watch->slot].id, id) != 0)
+		if (watch->slot < 0 || strcmp(rama_subscriptions->slots[watch->slot].id, id) != 0)
 			continue;
 		free_slot(watch->slot);
 		own = foreach_delete_current(own, lc);

@@ -589,15 +589,6 @@ run(Tail *tail)
 	}
 }
 
-static void
-require(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
-}
-
 /*
  * rama.tail(pstate, path, format) -- What the path selects, then each change
  * of it, a line each, until the client cancels it.
@@ -610,9 +601,9 @@ rama_tail(PG_FUNCTION_ARGS)
 {
 	Tail		tail;
 
-	require(fcinfo, 0, "pstate");
-	require(fcinfo, 1, "path");
-	require(fcinfo, 2, "format");
+	rama_refuse_null(fcinfo, 0, "pstate");
+	rama_refuse_null(fcinfo, 1, "path");
+	rama_refuse_null(fcinfo, 2, "format");
 	begin(&tail, fcinfo, "rama.tail");
 	tail.format = rama_tail_format(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	add_watch(&tail, PG_GETARG_OID(0), PG_GETARG_JSONB_P(1), NULL);
@@ -709,7 +700,7 @@ rama_tail_many(PG_FUNCTION_ARGS)
 	Tail		tail;
 	Jsonb	   *watches;
 
-	require(fcinfo, 0, "watches");
+	rama_refuse_null(fcinfo, 0, "watches");
 	begin(&tail, fcinfo, "rama.tail_many");
 	tail.format = RAMA_TAIL_JSON;
 	MemoryContextSwitchTo(tail.out.context);
