@@ -50,7 +50,7 @@ typedef struct HoldTarget
 {
 	HoldKind	kind;
 	Oid			database;
-	List	   *depots;			/* that the statement drops */
+	List	   *relations;		/* to be locked first */
 } HoldTarget;
 
 static bool
@@ -110,10 +110,10 @@ dropped_object(ObjectType type, Node *name)
 
 /*
  * Do a depot, a PState or a topology depend on one of these objects, which
- * the query in "start" gives as (classid, objid)? Adds to *depots.
+ * the query in "start" gives as (classid, objid)? Adds depots to *relations.
  */
 static bool
-reaches_ours(const char *start, int nargs, Oid *types, Datum *args, List **depots)
+reaches_ours(const char *start, int nargs, Oid *types, Datum *args, List **relations)
 {
 	MemoryContext context = CurrentMemoryContext;
 	bool		found = false;
@@ -138,7 +138,7 @@ reaches_ours(const char *start, int nargs, Oid *types, Datum *args, List **depot
 		{
 			MemoryContext old = MemoryContextSwitchTo(context);
 
-			*depots = list_append_unique_oid(*depots, relid);
+			*relations = list_append_unique_oid(*relations, relid);
 			MemoryContextSwitchTo(old);
 		}
 	}
@@ -147,12 +147,12 @@ reaches_ours(const char *start, int nargs, Oid *types, Datum *args, List **depot
 }
 
 static bool
-object_reaches_ours(const ObjectAddress *object, List **depots)
+object_reaches_ours(const ObjectAddress *object, List **relations)
 {
 	Oid			types[2] = {OIDOID, OIDOID};
 	Datum		args[2] = {ObjectIdGetDatum(object->classId), ObjectIdGetDatum(object->objectId)};
 
-	return reaches_ours("SELECT $1, $2", 2, types, args, depots);
+	return reaches_ours("SELECT $1, $2", 2, types, args, relations);
 }
 
 /* Schema owners may drop what is in their schema, too. */
@@ -167,11 +167,21 @@ may_drop(const ObjectAddress *object)
 }
 
 /*
- * Does a DROP that the user may run drop a depot, a PState or a topology, as
- * far as one can see before it runs?
+ * Does a DROP lock what depends on the objects that it names? It does so before
+ * it refuses for want of CASCADE, too; of those, only a schema's is looked at.
  */
 static bool
-drops_ours(DropStmt *stmt, List **depots)
+locks_dependents(const DropStmt *stmt)
+{
+	return stmt->behavior == DROP_CASCADE || stmt->removeType == OBJECT_SCHEMA;
+}
+
+/*
+ * Does a DROP that the user may run drop a depot, a PState or a topology, or
+ * lock it before it refuses, as far as one can see before it runs?
+ */
+static bool
+drops_ours(DropStmt *stmt, List **relations)
 {
 	bool		found = false;
 	ListCell   *lc;
@@ -184,11 +194,18 @@ drops_ours(DropStmt *stmt, List **depots)
 			continue;
 		if (object.classId == RelationRelationId && is_ours(object.objectId))
 			found = true;
-		/* pg_rama itself leaves tables behind, but not their triggers. */
+		/*
+		 * pg_rama itself leaves tables behind, but not their triggers, nor what
+		 * describes them: who uses a table locks it, then reads that.
+		 */
 		if (object.classId == ExtensionRelationId &&
 			object.objectId == get_extension_oid("pg_rama", true))
+		{
 			found = true;
-		if (stmt->behavior == DROP_CASCADE && object_reaches_ours(&object, depots))
+			*relations = list_concat_unique_oid(*relations, rama_catalog_relations("depot"));
+			*relations = list_concat_unique_oid(*relations, rama_catalog_relations("pstate"));
+		}
+		if (locks_dependents(stmt) && object_reaches_ours(&object, relations))
 			found = true;
 	}
 	return found;
@@ -199,7 +216,7 @@ drops_ours(DropStmt *stmt, List **depots)
  * topology?
  */
 static bool
-drops_owned_ours(DropOwnedStmt *stmt, List **depots)
+drops_owned_ours(DropOwnedStmt *stmt, List **relations)
 {
 	bool		found = false;
 	ListCell   *lc;
@@ -216,7 +233,7 @@ drops_owned_ours(DropOwnedStmt *stmt, List **depots)
 						 "JOIN pg_catalog.pg_database b ON b.oid OPERATOR(pg_catalog.=) s.dbid "
 						 "WHERE b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() "
 						 "AND s.refobjid OPERATOR(pg_catalog.=) $1 "
-						 "AND s.deptype OPERATOR(pg_catalog.=) 'o'", 1, types, args, depots))
+						 "AND s.deptype OPERATOR(pg_catalog.=) 'o'", 1, types, args, relations))
 			found = true;
 	}
 	return found;
@@ -309,10 +326,10 @@ hold_for(Node *parsetree)
 	{
 		case T_DropStmt:
 			return OidIsValid(get_extension_oid("pg_rama", true)) &&
-				drops_ours((DropStmt *) parsetree, &here.depots) ? here : none;
+				drops_ours((DropStmt *) parsetree, &here.relations) ? here : none;
 		case T_DropOwnedStmt:
 			return OidIsValid(get_extension_oid("pg_rama", true)) &&
-				drops_owned_ours((DropOwnedStmt *) parsetree, &here.depots) ? here : none;
+				drops_owned_ours((DropOwnedStmt *) parsetree, &here.relations) ? here : none;
 		case T_DropdbStmt:
 			name = ((DropdbStmt *) parsetree)->dbname;
 			break;
@@ -482,16 +499,16 @@ run(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 }
 
 /*
- * An appender locks the depot, then its sequence. A DROP that cascades would
- * lock them in the order in which they were made, and both would be stuck.
+ * An appender locks the depot, then its sequence, and reads our tables. A DROP
+ * would lock them in the order in which they were made, and both would be stuck.
  */
 static void
-lock_depots(List *depots)
+lock_first(List *relations)
 {
 	ListCell   *lc;
 
-	list_sort(depots, list_oid_cmp);
-	foreach(lc, depots)
+	list_sort(relations, list_oid_cmp);
+	foreach(lc, relations)
 		LockRelationOid(lfirst_oid(lc), AccessExclusiveLock);
 }
 
@@ -508,7 +525,7 @@ run_held(const HoldTarget *target, PlannedStmt *pstmt, const char *queryString,
 	PG_ENSURE_ERROR_CLEANUP(end_hold, database);
 	{
 		clear_database(target->database, target->kind);
-		lock_depots(target->depots);
+		lock_first(target->relations);
 		run(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_hold, database);
