@@ -187,10 +187,10 @@ rama_node()
 {
 	local folder
 
-	rama_optional nodejs=node npm=npm
+	rama_optional ca-certificates=/usr/sbin/update-ca-certificates nodejs=node npm=npm
 	for folder in "$@"; do
 		(cd "$RAMA_WORK/build/$folder" && npm ci --cache "$RAMA_WORK/npm" --ignore-scripts --no-audit --no-fund) \
-			>"$RAMA_WORK/npm.log" 2>&1 || echo "could not install the modules of $folder: $(tail -n 1 "$RAMA_WORK/npm.log")"
+			>"$RAMA_WORK/npm.log" 2>&1 || echo "could not install the modules of $folder: $(grep -m 3 '^npm ERR!\|^npm error' "$RAMA_WORK/npm.log" | tail -n 1)"
 	done
 }
 
