@@ -134,6 +134,8 @@ SELECT fails($$CREATE TABLE refers (org bigint REFERENCES llm (org))$$);
 CREATE TABLE refers (org bigint);
 SELECT fails($$ALTER TABLE refers ADD FOREIGN KEY (org) REFERENCES llm (org)$$);
 SELECT fails($$ALTER TABLE llm ADD FOREIGN KEY (org) REFERENCES named (user_id)$$);
+SELECT fails($$ALTER TABLE llm SET UNLOGGED$$);
+SELECT fails($$ALTER TABLE llm_request SET UNLOGGED$$);
 SELECT fails($$CREATE TABLE heir () INHERITS (llm)$$);
 SELECT fails($$ALTER TABLE llm INHERIT refers$$);
 CREATE TABLE parted (org bigint NOT NULL, request_count bigint) PARTITION BY RANGE (org);

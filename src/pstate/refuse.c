@@ -85,6 +85,16 @@ check_elements(List *elements, Oid of_pstate)
 	}
 }
 
+/* After a crash it would be empty, and its counts and its version would not. */
+static void
+refuse_unlogged(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot make an unlogged table of \"%s\": it belongs to a PState",
+					rama_relation_name(relid))));
+}
+
 static void
 check_alter(AlterTableStmt *statement)
 {
@@ -93,8 +103,13 @@ check_alter(AlterTableStmt *statement)
 	ListCell   *lc;
 
 	foreach(lc, statement->cmds)
-		check_elements(list_make1(lfirst_node(AlterTableCmd, lc)->def),
-					   of_pstate ? relid : InvalidOid);
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (of_pstate && command->subtype == AT_SetUnLogged)
+			refuse_unlogged(relid);
+		check_elements(list_make1(command->def), of_pstate ? relid : InvalidOid);
+	}
 }
 
 static void
@@ -153,7 +168,8 @@ check_truncate(TruncateStmt *statement)
 
 /*
  * rama_pstate_check_utility() -- Error if a statement may not run: one that
- * makes a foreign key of a PState's table, or one that refers to it (0A000),
+ * makes a foreign key of a PState's table, or one that refers to it, or makes
+ * the table unlogged (0A000),
  * or, while the database is active, drops the index over its keys (2BP01) or
  * truncates the view on a vector (0A000, 55000).
  */

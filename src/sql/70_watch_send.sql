@@ -13,7 +13,7 @@ COMMENT ON PROCEDURE rama.tail_many(jsonb) IS
 CREATE FUNCTION rama.watch(pstate regclass, path jsonb, OUT id text, OUT channel text, OUT version bigint, OUT value jsonb)
 RETURNS record AS 'MODULE_PATHNAME', 'rama_watch' LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION rama.watch(regclass, jsonb) IS
-'Watches a path to the end of the session: an id for rama.unwatch, a channel to LISTEN to, and the value with its version. A notification''s payload is {"from": u, "version": v, "changes": [...]}, or "fetch": true instead of the changes. Who sees "from" above the version that he has, or "fetch", calls rama.changes(after => that version); so does everyone once after LISTEN. Nothing is sent while the role that called this may not SELECT. Errors: 0A000 path that cannot be watched, 42501, 55000 in a transaction that has written to the PState, 53400 more than pg_rama.max_watches, 54000 a path that takes more than 8192 bytes.';
+'Watches a path to the end of the session, or to DISCARD ALL: an id for rama.unwatch, a channel to LISTEN to, and the value with its version. A notification''s payload is {"from": u, "version": v, "changes": [...]}, or "fetch": true instead of the changes. Who sees "from" above the version that he has, or "fetch", calls rama.changes(after => that version); so does everyone once after LISTEN. Nothing is sent while the role that called this may not SELECT. Errors: 0A000 path that cannot be watched, 42501, 55000 in a transaction that has written to the PState, 53400 more than pg_rama.max_watches, 54000 a path that takes more than 8192 bytes.';
 
 CREATE FUNCTION rama.unwatch(id text) RETURNS void
 AS 'MODULE_PATHNAME', 'rama_unwatch' LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;

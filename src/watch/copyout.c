@@ -144,13 +144,28 @@ rama_copyout_send(RamaCopyOut *out)
 }
 
 /*
- * rama_copyout_commit() -- End the transaction, with all its snapshots and
- * locks, and send the lines; the next one has begun then.
+ * rama_copyout_next() -- End the transaction, with all its snapshots and locks.
+ *
+ * The next one has begun then, as READ COMMITTED, whatever the session's
+ * default is: who tells of what others have committed must neither fail by
+ * their being serializable, nor be why they do.
+ */
+void
+rama_copyout_next(void)
+{
+	SPI_commit();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactDeferrable = false;
+}
+
+/*
+ * rama_copyout_commit() -- End the transaction as rama_copyout_next() does, and
+ * send the lines.
  */
 void
 rama_copyout_commit(RamaCopyOut *out)
 {
-	SPI_commit();
+	rama_copyout_next();
 	rama_copyout_send(out);
 }
 

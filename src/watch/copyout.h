@@ -25,6 +25,7 @@ typedef struct RamaCopyOut
 extern void rama_copyout_begin(RamaCopyOut *out, FunctionCallInfo fcinfo, const char *what);
 extern void rama_copyout_end_line(RamaCopyOut *out);
 extern void rama_copyout_send(RamaCopyOut *out);
+extern void rama_copyout_next(void);
 extern void rama_copyout_commit(RamaCopyOut *out);
 extern void rama_copyout_wait(long timeout);
 extern void rama_copyout_end(RamaCopyOut *out);

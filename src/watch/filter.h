@@ -81,6 +81,7 @@ extern bool rama_watch_key_within(const RamaWatchPath *watch, const JsonbValue *
 extern bool rama_watch_satisfied(RamaWatchPath *watch, const JsonbValue *key,
 								 const JsonbValue *value, Jsonb **result);
 
+extern bool rama_watch_exists(Oid pstate);
 extern bool rama_watch_is_dropped(Oid pstate, bool *busy);
 
 /* How long until the next look at a PState that somebody has locked. */

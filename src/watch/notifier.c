@@ -129,6 +129,8 @@ attach(Datum arg)
 	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_deferrable", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("row_security", "on", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("pg_rama");
 	watches = MemoryContextAllocZero(TopMemoryContext, sizeof(Watch *) * rama_max_watches);
@@ -502,7 +504,7 @@ tell_pstate(WatchedPState *pstate)
 {
 	if (!ConditionalLockRelationOid(pstate->relid, AccessShareLock))
 		return false;
-	pstate->gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(pstate->relid));
+	pstate->gone = !rama_watch_exists(pstate->relid);
 	bound = pstate->gone ? NULL : rama_pstate_get(pstate->relid);
 	all_builtin = bound && is_builtin(bound->root);
 	if (pstate->gone || !read_versions(pstate) || pstate->failed)

@@ -288,7 +288,7 @@ look(Watch *watch, bool *busy)
 	MemoryContextSwitchTo(watch->out.context);
 	MemoryContextReset(watch->round);
 	if (ready)
-		SPI_commit();
+		rama_copyout_next();
 	return concerned;
 }
 
@@ -344,7 +344,7 @@ rama_watch_query(PG_FUNCTION_ARGS)
 	watch.query = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	watch.args = PG_GETARG_JSONB_P_COPY(1);
 	/* This transaction has had a snapshot; a run begins with none. */
-	SPI_commit();
+	rama_copyout_next();
 	for (;;)
 	{
 		run_and_tell(&watch);

@@ -283,14 +283,22 @@ free_slot(int number)
 		dsa_free(paths_area(), path);
 }
 
-static void
-free_own(int code, Datum arg)
+/* rama_unwatch_all() -- End the session's watches. */
+void
+rama_unwatch_all(void)
 {
 	ListCell   *lc;
 
 	foreach(lc, own)
 		free_slot(((OwnWatch *) lfirst(lc))->slot);
+	list_free_deep(own);
 	own = NIL;
+}
+
+static void
+free_own(int code, Datum arg)
+{
+	rama_unwatch_all();
 }
 
 static void

@@ -64,6 +64,7 @@ extern RamaSubscriptions *rama_subscriptions;
 
 /* subscribe.c */
 extern void rama_subscribe_init(void);
+extern void rama_unwatch_all(void);
 extern RamaWatchPath *rama_subscription_path(const RamaSubscription *slot);
 extern RamaNotifier *rama_notifier_slot(Oid database, bool create);
 

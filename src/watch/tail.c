@@ -278,7 +278,7 @@ static void
 bind_pstate(Tail *tail, TailPState *pstate)
 {
 	LockRelationOid(pstate->relid, AccessShareLock);
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(pstate->relid)))
+	if (!rama_watch_exists(pstate->relid))
 		report_dropped(pstate);
 	tail->bound = rama_pstate_get(pstate->relid);
 	tail->group++;
@@ -566,6 +566,7 @@ check_pstates(Tail *tail)
 	bool		busy = false;
 	ListCell   *lc;
 
+	MemoryContextSwitchTo(tail->round);
 	foreach(lc, tail->pstates)
 	{
 		TailPState *pstate = lfirst(lc);
@@ -573,12 +574,15 @@ check_pstates(Tail *tail)
 		if (rama_watch_is_dropped(pstate->relid, &busy))
 			report_dropped(pstate);
 	}
+	MemoryContextReset(tail->round);
 	return busy ? RAMA_WATCH_BUSY_MS : -1;
 }
 
 pg_noreturn static void
 run(Tail *tail)
 {
+	/* This transaction has had a snapshot, at the session's isolation level. */
+	rama_copyout_next();
 	first_round(tail);
 	for (;;)
 	{

@@ -10,7 +10,9 @@
  */
 #include "watch/filter.h"
 
+#include "catalog/namespace.h"
 #include "storage/lmgr.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -431,6 +433,20 @@ rama_watch_satisfied(RamaWatchPath *watch, const JsonbValue *key, const JsonbVal
 }
 
 /*
+ * rama_watch_exists() -- Is it still a PState? The caller holds a lock on it.
+ *
+ * DROP EXTENSION leaves its table, and takes what describes it.
+ */
+bool
+rama_watch_exists(Oid pstate)
+{
+	Oid			schema = get_namespace_oid(RAMA_SCHEMA, true);
+
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(pstate)) && OidIsValid(schema) &&
+		OidIsValid(get_relname_relid("pstate", schema)) && rama_is_pstate(pstate);
+}
+
+/*
  * rama_watch_is_dropped() -- Has the PState been dropped? In a transaction.
  *
  * Whoever drops it wakes us before its invalidations are out, but holds its
@@ -450,7 +466,7 @@ rama_watch_is_dropped(Oid pstate, bool *busy)
 		*busy = true;
 		return false;
 	}
-	exists = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(pstate));
+	exists = rama_watch_exists(pstate);
 	UnlockRelationOid(pstate, AccessShareLock);
 	return !exists;
 }

@@ -11,6 +11,7 @@
  *-------------------------------------------------------------------------
  */
 #include "pstate/pstate.h"
+#include "watch/publish.h"
 #include "watch/subscribe.h"
 #include "worker/worker.h"
 
@@ -195,11 +196,14 @@ drops_ours(DropStmt *stmt, List **relations)
 		if (object.classId == RelationRelationId && is_ours(object.objectId))
 			found = true;
 		/*
-		 * pg_rama itself leaves tables behind, but not their triggers, nor what
-		 * describes them: who uses a table locks it, then reads that.
+		 * pg_rama itself (which goes with its schema) leaves tables behind, but
+		 * not their triggers, nor what describes them: who uses a table locks it,
+		 * then reads that.
 		 */
-		if (object.classId == ExtensionRelationId &&
-			object.objectId == get_extension_oid("pg_rama", true))
+		if ((object.classId == ExtensionRelationId &&
+			 object.objectId == get_extension_oid("pg_rama", true)) ||
+			(object.classId == NamespaceRelationId &&
+			 object.objectId == get_namespace_oid(RAMA_SCHEMA, true)))
 		{
 			found = true;
 			*relations = list_concat_unique_oid(*relations, rama_catalog_relations("depot"));
@@ -512,6 +516,18 @@ lock_first(List *relations)
 		LockRelationOid(lfirst_oid(lc), AccessExclusiveLock);
 }
 
+/* DROP EXTENSION leaves PStates' tables; who watches them is to be told. */
+static void
+tell_watchers(List *pstates)
+{
+	ListCell   *lc;
+
+	if (OidIsValid(get_extension_oid("pg_rama", true)))
+		return;
+	foreach(lc, pstates)
+		rama_publish_dropped(lfirst_oid(lc));
+}
+
 /* The statement, with a database held meanwhile. */
 static void
 run_held(const HoldTarget *target, PlannedStmt *pstmt, const char *queryString,
@@ -520,6 +536,7 @@ run_held(const HoldTarget *target, PlannedStmt *pstmt, const char *queryString,
 {
 	Datum		database = ObjectIdGetDatum(target->database);
 	bool		drops = IsA(pstmt->utilityStmt, DropdbStmt);
+	List	   *pstates = target->kind == HOLD_CANCEL ? rama_catalog_relations("pstate") : NIL;
 
 	change_holds(target->database, +1);
 	PG_ENSURE_ERROR_CLEANUP(end_hold, database);
@@ -527,6 +544,8 @@ run_held(const HoldTarget *target, PlannedStmt *pstmt, const char *queryString,
 		clear_database(target->database, target->kind);
 		lock_first(target->relations);
 		run(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		if (target->kind == HOLD_CANCEL)
+			tell_watchers(pstates);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_hold, database);
 	if (drops)
@@ -548,6 +567,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		((TransactionStmt *) parsetree)->kind == TRANS_STMT_COMMIT_PREPARED;
 	bool		in_batch = rama_visible_before_utility(parsetree);
 	HoldTarget	target = {HOLD_NONE, InvalidOid, NIL};
+	bool		discards = rama_shared && IsA(parsetree, DiscardStmt) &&
+		((DiscardStmt *) parsetree)->target == DISCARD_ALL;
 
 	rama_pstate_check_utility(parsetree);
 	if (rama_shared && !RecoveryInProgress() && OidIsValid(MyDatabaseId))
@@ -559,6 +580,9 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				 queryEnv, dest, qc);
 	if (in_batch)
 		rama_visible_after_utility();
+	/* UNLISTEN * is part of it. */
+	if (discards)
+		rama_unwatch_all();
 
 	if (target.kind == HOLD_CANCEL || new_owner)
 		rama_wake_catalog_at_commit();

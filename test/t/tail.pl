@@ -26,7 +26,7 @@ sub start_tail
 	my @after = map { ('-c', $_) } @{ $options{after} // [] };
 
 	$tail->{run} = IPC::Run::start(
-		[ 'stdbuf', '-oL', 'psql', '-XAtq', '-d', $node->connstr('postgres') . ($options{user} ? " user=$options{user}" : ''),
+		[ 'stdbuf', '-oL', 'psql', '-XAtq', '-d', $node->connstr($options{database} // 'postgres') . ($options{user} ? " user=$options{user}" : ''),
 			@before, '-c', "CALL $call", @after ],
 		'>', \$tail->{out}, '2>', \$tail->{err}, IPC::Run::timer(60));
 	return $tail;
@@ -128,6 +128,47 @@ like($node->safe_psql('postgres', q{SELECT query FROM pg_stat_activity WHERE que
 # A drop does not wait for them, and ends them.
 succeeds_within($node, 'postgres', 'DROP TABLE doc CASCADE', 5, 'a PState that is tailed can be dropped');
 ends($tails{$_}, qr/ERROR:  PState \S*doc\S* has been dropped/, "which ends rama.tail ($_)") foreach sort keys %tails;
+
+# So does one of the extension, which leaves the tables.
+$node->safe_psql('postgres', 'CREATE DATABASE without');
+foreach my $drop ('DROP EXTENSION pg_rama CASCADE', 'BEGIN; DROP EXTENSION pg_rama CASCADE; CREATE EXTENSION pg_rama; COMMIT',
+	'DROP SCHEMA rama CASCADE')
+{
+	$node->safe_psql('without', q{DROP TABLE IF EXISTS still, changed; DROP EXTENSION IF EXISTS pg_rama; CREATE EXTENSION pg_rama;
+SELECT rama.create_pstate('still', 'map(text, bigint)'), rama.create_pstate('changed', 'map(text, bigint)');
+SELECT rama.put('changed', 'a', 1)});
+	my %dropped = map { ($_ => start_tail("rama.tail('$_')", database => 'without')) } qw(still changed);
+	my $watcher = $node->background_psql('without');
+
+	says($dropped{$_}, qr/reset/) foreach sort keys %dropped;
+	$watcher->query_safe(q{SELECT channel FROM rama.watch('changed', '[]') \gset});
+	$watcher->query_safe('LISTEN :channel');
+	$node->safe_psql('without', "SET client_min_messages = error; $drop");
+	ends($dropped{$_}, qr/ERROR:  PState $_ has been dropped/, "$drop ends rama.tail ($_)") foreach sort keys %dropped;
+	my $heard = '';
+	my $patience = time + 20;
+	while ($heard !~ /notification/ && time < $patience)
+	{
+		$heard = $watcher->query('SELECT 1');
+		usleep(10_000);
+	}
+	like($heard, qr/"fetch": true/, 'and is told to who watches');
+	$watcher->quit;
+}
+
+# What others do in SERIALIZABLE transactions neither ends it, nor fails by it.
+$node->safe_psql('postgres', q{SELECT rama.create_pstate('serial', 'map(text, bigint)')});
+my $serial = start_tail("rama.tail('serial', '[[\"sorted-map-range-to-end\", 2]]')", before => [ "SET default_transaction_isolation = 'serializable'" ]);
+says($serial, qr/0 reset/);
+my @writers = map { $node->background_psql('postgres') } 1 .. 2;
+$writers[0]->query_safe('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM serial');
+$writers[1]->query_safe(q{SELECT rama.put('serial', 'a', 1)});
+says($serial, qr/^1 set .*"a", 1/m, 'a tail in a session that is SERIALIZABLE by default');
+is($writers[1]->query_safe(q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE mode = 'SIReadLock' AND query ~ '^CALL rama.tail'}),
+	'0', 'is not serializable itself');
+$_->quit foreach @writers;
+$serial->{run}->signal('INT');
+$serial->{run}->finish;
 
 # The ways to end it.
 my $cancel = q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^CALL rama.tail' AND pid <> pg_backend_pid()};

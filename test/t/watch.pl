@@ -196,6 +196,13 @@ foreach (1 .. 20)
 }
 cmp_ok(time - $start, '<', 8, 'a watch after the last one has gone is served at once');
 
+# A session that is given back to a pool
+$seen = watch($witness, 'scores', '["witness"]');
+$witness->query_safe('DISCARD ALL');
+is($witness->query_safe('SELECT count(*) FROM rama.watchers'), '0', 'DISCARD ALL ends the watches of the session');
+$seen = watch($witness, 'scores', '["witness"]');
+witness();
+
 # DDL on databases does not wait for a notifier.
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', q{CREATE EXTENSION pg_rama; SELECT rama.create_pstate('p', 'map(text, bigint)')});
