@@ -188,6 +188,15 @@ SELECT rama.transform('top', '["r", ["term-val", 1]]');
 SELECT rama.transform('top', '["r", ["NONE>"]]');
 SELECT rama.transform('top', '[["term-val", {}]]');
 SELECT rama.transform('doc', '[1, "title", ["term-val", "x"]]');
+-- parts of the outermost map may become fewer entries; within values, and by branches at values, nothing is removed
+SELECT rama.transform('top', '[["stay"], ["term-val", {}]]');
+SELECT rama.transform('top', '[["sorted-map-range", "a", "z"], ["term-val", {}]]');
+SELECT rama.transform('top', '[["multi-path", ["r"], [["submap", "q", "r"]]], ["term-val", {}]]');
+SELECT rama.transform('top', '[["subselect", [["map-vals"]]], ["term-val", []]]');
+SELECT rama.transform('top', '[["filterer", [1, ["pred>", 0]]], ["srange", 0, 1], ["term-val", []]]');
+SELECT rama.transform('top', '[["if-path", ["r"], ["r", ["if-path", [["pred>", 0]], [["term-val", 2]], [["term", "inc"]]]], ["s", ["term-val", 0]]]]');
+SELECT rama.transform('top', '[["sorted-map-range", "a", "z"], "r", ["multi-path", [["term", "inc"]], [["term", "inc"]]]]');
+SELECT rama.get('top', 'r');
 RESET ROLE;
 DROP OWNED BY transform_writer;
 DROP ROLE transform_writer;

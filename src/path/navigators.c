@@ -186,7 +186,7 @@ static const RamaNavigator navigators[] = {
 	.bind = rama_bind_transformed, .go = rama_go_transformed, .change = rama_change_view},
 
 	{{"term"}, FUNCTION, TERMINAL, .bind = rama_bind_term, .change = rama_change_term},
-	{{"term-val", "termVal"}, ONE_ARG, TERMINAL, .bind = rama_bind_term_val,
+	{{"term-val", "termVal", "termval"}, ONE_ARG, TERMINAL, .bind = rama_bind_term_val,
 	.change = rama_change_term_val, .walk = rama_walk_term_val},
 	{{"NONE>", "term-void", "termVoid"}, NO_ARGS, TERMINAL, .bind = rama_bind_term_void,
 	.change = rama_change_term_void, .walk = rama_walk_term_void},

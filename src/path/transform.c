@@ -199,19 +199,66 @@ rama_change_term_void(RamaTransform *transform, const RamaNext *at, RamaFocus *v
 	return RAMA_VOID;
 }
 
-/* Does the path remove, or replace the whole? */
+/* Does what follows the navigator write to the same collection, or a part of it? */
 static bool
-removes(const RamaStep *steps, int nsteps)
+keeps_place(const RamaNavigator *nav)
+{
+	return nav->change == rama_change_filter || nav->change == rama_change_nil ||
+		nav->change == rama_change_none_to_val || nav->change == rama_change_view ||
+		nav->change == rama_change_part || nav->change == rama_change_subselect ||
+		nav->change == rama_change_continuous_subseqs || nav->change == rama_change_named;
+}
+
+static bool removes(const RamaStep *steps, int nsteps, bool *whole);
+
+/* The paths of a step; *whole as it is behind the step. */
+static bool
+branches_remove(const RamaStep *step, bool *whole)
+{
+	const RamaNavigator *nav = step->nav;
+	bool		goes_on = step->nbranches > 0 &&
+		(nav->change == rama_change_branches || nav->change == rama_change_cond ||
+		 nav->change == rama_change_named || nav->change == rama_change_fresh_collected);
+	bool		stays = false;
+
+	for (int i = 0; i < step->nbranches; i++)
+	{
+		bool		here = goes_on && *whole;
+
+		if (removes(step->branches[i].steps, step->branches[i].nsteps, &here))
+			return true;
+		stays = stays || here;
+	}
+	*whole = goes_on ? stays : *whole && keeps_place(nav);
+	return false;
+}
+
+/*
+ * Does the path remove, or write to the whole, or to a part of the outermost
+ * collection, whose entries may then be fewer? *whole: is it there yet.
+ */
+static bool
+removes(const RamaStep *steps, int nsteps, bool *whole)
 {
 	for (int i = 0; i < nsteps; i++)
 	{
 		if (steps[i].nav->change == rama_change_term_void)
 			return true;
-		for (int j = 0; j < steps[i].nbranches; j++)
-			if (removes(steps[i].branches[j].steps, steps[i].branches[j].nsteps))
-				return true;
+		if (is_terminal(&steps[i]))
+			return *whole;
+		if (branches_remove(&steps[i], whole))
+			return true;
 	}
-	return nsteps > 0 && is_terminal(&steps[0]);
+	return false;
+}
+
+/* What the path needs besides what all need. */
+static AclMode
+needed_to_remove(const RamaPath *path)
+{
+	bool		whole = true;
+
+	return removes(path->steps, path->nsteps, &whole) ? ACL_DELETE : 0;
 }
 
 static void
@@ -241,13 +288,11 @@ rama_transform(PG_FUNCTION_ARGS)
 	RamaPState *pstate = rama_pstate_get(PG_GETARG_OID(0));
 	RamaPath   *path = rama_path_get_transform(pstate, json);
 	/* As for UPDATE ... WHERE: which places are changed tells what they hold. */
-	AclMode		needed = ACL_SELECT | ACL_INSERT | ACL_UPDATE;
+	const AclMode needed = ACL_SELECT | ACL_INSERT | ACL_UPDATE;
 	MemoryContext context;
 	MemoryContext caller;
 
-	if (removes(path->steps, path->nsteps))
-		needed |= ACL_DELETE;
-	rama_pstate_begin_write(pstate, needed);
+	rama_pstate_begin_write(pstate, needed | needed_to_remove(path));
 	/* It may have changed while we waited for the lock. */
 	pstate = rama_pstate_get(PG_GETARG_OID(0));
 	path = rama_path_get_transform(pstate, json);

@@ -67,6 +67,7 @@ extern RamaOutcome rama_walk_in_memory(RamaTransform *transform, const RamaNext 
 extern void rama_place_fresh(const RamaFocus *place, RamaFocus *fresh);
 extern void rama_place_entry(const RamaNode *node, const Datum *prefix, Datum key,
 							 const RamaFocus *from, RamaFocus *place);
+extern void rama_place_put(RamaTransform *transform, RamaFocus *place, RamaFocus *value);
 extern void rama_place_load(RamaTransform *transform, const RamaFocus *place,
 							RamaFocus *value);
 extern RamaOutcome rama_place_store(RamaTransform *transform, const RamaFocus *place,

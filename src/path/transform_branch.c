@@ -164,31 +164,39 @@ rama_walk_cond(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
 typedef RamaOutcome (*Apply) (RamaTransform *transform, const RamaNext *next,
 							  RamaFocus *focus);
 
-/* One path after the other; each finds what those before it have made. */
+/*
+ * The paths from that one on, one after the other; each finds what those before
+ * it have made: nothing, where one has removed it.
+ */
 static RamaOutcome
-apply_branches(RamaTransform *transform, const RamaNext *at, RamaFocus *focus, Apply apply)
+change_branches(RamaTransform *transform, const RamaNext *at, int from, RamaFocus *value)
 {
 	const RamaStep *step = at->steps;
 	RamaNext	rest = rama_next_after(at);
-	const RamaCollected *collected = focus->collected;
+	const RamaNode *node = rama_value_node(step, value);
+	const RamaCollected *collected = value->collected;
+	bool		ispair = value->at == RAMA_AT_PAIR;
 	RamaOutcome result = RAMA_KEPT;
 
-	for (int i = 0; i < step->nbranches; i++)
+	for (int i = from; i < step->nbranches; i++)
 	{
 		RamaNext	branch = rama_next_branch(step, i, &rest);
 		RamaOutcome outcome;
 
-		focus->collected = collected;
-		outcome = apply(transform, &branch, focus);
-		if (outcome == RAMA_VOID)
-			return RAMA_VOID;
+		value->collected = collected;
+		outcome = rama_change(transform, &branch, value);
+		if (outcome == RAMA_KEPT)
+			continue;
+		result = outcome;
+		value->isvoid = false;
 		if (outcome == RAMA_CHANGED)
-		{
-			result = RAMA_CHANGED;
-			focus->isvoid = false;
-		}
+			continue;
+		if (ispair)
+			return RAMA_VOID;
+		rama_focus_nothing(value, node);
+		value->isvoid = true;
 	}
-	focus->collected = collected;
+	value->collected = collected;
 	return result;
 }
 
@@ -196,17 +204,52 @@ apply_branches(RamaTransform *transform, const RamaNext *at, RamaFocus *focus, A
 RamaOutcome
 rama_change_branches(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 {
-	return apply_branches(transform, at, value, rama_change);
+	return change_branches(transform, at, 0, value);
+}
+
+/* The place is to be removed; the paths from that one on find nothing there. */
+static RamaOutcome
+walk_removed(RamaTransform *transform, const RamaNext *at, int from, RamaFocus *place)
+{
+	RamaFocus	value = {.collected = place->collected};
+
+	rama_focus_nothing(&value, rama_value_node(at->steps, place));
+	value.isvoid = true;
+	if (change_branches(transform, at, from, &value) != RAMA_CHANGED)
+		return RAMA_VOID;
+	rama_place_put(transform, place, &value);
+	return RAMA_CHANGED;
 }
 
 /* rama_walk_branches() -- The same at a place. */
 RamaOutcome
 rama_walk_branches(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
 {
+	const RamaStep *step = at->steps;
+	RamaNext	rest = rama_next_after(at);
+	const RamaCollected *collected = place->collected;
+	RamaOutcome result = RAMA_KEPT;
+
 	/* A pair's key may change between two of them, entries leave a part's bounds. */
 	if (place->at == RAMA_AT_PAIR || (place->at == RAMA_AT_ROWS && place->ispart))
 		return rama_walk_in_memory(transform, at, place);
-	return apply_branches(transform, at, place, rama_walk);
+	for (int i = 0; i < step->nbranches; i++)
+	{
+		RamaNext	branch = rama_next_branch(step, i, &rest);
+		RamaOutcome outcome;
+
+		place->collected = collected;
+		outcome = rama_walk(transform, &branch, place);
+		if (outcome == RAMA_VOID)
+		{
+			place->collected = collected;
+			return walk_removed(transform, at, i + 1, place);
+		}
+		if (outcome == RAMA_CHANGED)
+			result = RAMA_CHANGED;
+	}
+	place->collected = collected;
+	return result;
 }
 
 /* The path that the name stands for, and then the rest. */

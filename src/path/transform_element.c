@@ -346,9 +346,22 @@ position_of(const RamaEntries *entries, int order)
 	return -1;
 }
 
+/* Without those entries whose order is among the gone. */
+static void
+drop_gone(RamaEntries *entries, const bool *gone)
+{
+	int			count = 0;
+
+	for (int i = 0; i < entries->count; i++)
+		if (!gone[entries->entry[i].order])
+			entries->entry[count++] = entries->entry[i];
+	entries->count = count;
+}
+
 /*
  * rama_change_indexed_vals() -- Every element as a pair with its index, which
  * takes into account where those before it have moved. A new index moves it.
+ * Those that go do so when all is done: they change no index.
  */
 RamaOutcome
 rama_change_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
@@ -357,6 +370,7 @@ rama_change_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus
 	RamaNext	rest = rama_next_after(at);
 	RamaEntries *entries = entries_of(transform, step, value);
 	bool		changed = false;
+	bool	   *gone;
 	int			count;
 
 	if (entries == NULL)
@@ -364,6 +378,7 @@ rama_change_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus
 	if (entries->kind != RAMA_VECTOR)
 		rama_step_error(step, "needs a vector, and this is not one");
 	count = entries->count;
+	gone = palloc0(sizeof(bool) * Max(count, 1));
 	for (int i = 0; i < count; i++)
 		entries->entry[i].order = i;
 	for (int i = 0; i < count; i++)
@@ -384,7 +399,7 @@ rama_change_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus
 		changed = true;
 		if (outcome == RAMA_VOID || !rama_value_pair(transform, step, &pair, &index, &element))
 		{
-			drop_entry(entries, (int) here);
+			gone[i] = true;
 			continue;
 		}
 		entries->entry[here].value = element;
@@ -397,6 +412,7 @@ rama_change_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus
 	}
 	if (!changed)
 		return RAMA_KEPT;
+	drop_gone(entries, gone);
 	rama_value_set_entries(value, rama_value_node(step, value), entries);
 	return RAMA_CHANGED;
 }

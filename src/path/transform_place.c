@@ -596,24 +596,32 @@ rama_walk_part(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
 	return outcome;
 }
 
-/* rama_walk_term_val() -- The constant, without a look at what it replaces. */
-RamaOutcome
-rama_walk_term_val(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
+/* rama_place_put() -- Put a value at a stored place that is no part, without a look at what it replaces. */
+void
+rama_place_put(RamaTransform *transform, RamaFocus *place, RamaFocus *value)
 {
-	RamaFocus	value = *place;
 	RamaInput	input = {.form = RAMA_INPUT_JSON};
 
-	if (place->at == RAMA_AT_PAIR || place->ispart)
-		return rama_walk_in_memory(transform, at, place);
-	value.at = RAMA_AT_NOTHING;
-	rama_value_conform(transform, at->steps, &value, &at->steps->args[0]);
-	rama_value_json(transform, &value, &input.json);
+	rama_value_json(transform, value, &input.json);
 	if (place->at == RAMA_AT_ROW)
 		rama_put_row(place->node, place->row->keys, &input);
 	else if (place->node->parent == NULL)
 		rama_put_whole(place->node, &input.json);
 	else
 		rama_put_row(place->node, place->keys, &input);
+}
+
+/* rama_walk_term_val() -- The constant, without a look at what it replaces. */
+RamaOutcome
+rama_walk_term_val(RamaTransform *transform, const RamaNext *at, RamaFocus *place)
+{
+	RamaFocus	value = *place;
+
+	if (place->at == RAMA_AT_PAIR || place->ispart)
+		return rama_walk_in_memory(transform, at, place);
+	value.at = RAMA_AT_NOTHING;
+	rama_value_conform(transform, at->steps, &value, &at->steps->args[0]);
+	rama_place_put(transform, place, &value);
 	return RAMA_CHANGED;
 }
 

@@ -19,8 +19,8 @@
 
 /*
  * A walk over the elements with their indexes. Elements that go are remembered
- * and removed together; they are before "here". Elements that have moved
- * forward are met again, and passed over.
+ * and removed together when all is done; they are before "here", and count for
+ * the indexes. Elements that have moved forward are met again, and passed over.
  */
 typedef struct Indexed
 {
@@ -28,7 +28,7 @@ typedef struct Indexed
 	const RamaStep *step;
 	const RamaFocus *place;
 	int64		base;			/* of the part */
-	int64		count;			/* of what there would be without those that go */
+	int64		count;
 	int64		here;			/* from base on, as it is stored */
 	int64	   *gone;			/* indexes in the vector, ascending */
 	int64		ngone;
@@ -62,16 +62,6 @@ add_gone(Indexed *walk)
 			repalloc_huge(walk->gone, sizeof(int64) * walk->roomgone);
 	}
 	walk->gone[walk->ngone++] = walk->base + walk->here;
-}
-
-static void
-remove_gone(Indexed *walk)
-{
-	rama_vector_remove(walk->place->node->table, walk->place->keys, walk->gone, walk->ngone);
-	walk->here -= walk->ngone;
-	for (int i = 0; i < walk->nahead; i++)
-		walk->ahead[i] -= walk->ngone;
-	walk->ngone = 0;
 }
 
 static void
@@ -112,9 +102,13 @@ move_here(Indexed *walk, int64 to)
 	else
 		rama_place_move(walk->transform, walk->step, walk->place, walk->base, from, to);
 	if (to > from)
+	{
 		remember_move(walk, to);
-	else
-		walk->here++;
+		return;
+	}
+	for (int64 i = walk->ngone - 1; i >= 0 && walk->gone[i] >= walk->base + to; i--)
+		walk->gone[i]++;
+	walk->here++;
 }
 
 /* The element that is here as a pair; what becomes of it is written. */
@@ -123,7 +117,6 @@ walk_pair(Indexed *walk, const RamaNext *rest)
 {
 	RamaTransform *transform = walk->transform;
 	const RamaNode *node = walk->place->node;
-	int64		index = walk->here - walk->ngone;
 	RamaFocus	entry;
 	RamaFocus	old;
 	RamaFocus	pair = {.collected = walk->place->collected};
@@ -137,7 +130,7 @@ walk_pair(Indexed *walk, const RamaNext *rest)
 					 walk->place, &entry);
 	rama_place_load(transform, &entry, &old);
 	rama_focus_pair(&pair);
-	number.val.numeric = int64_to_numeric(index + walk->step->from);
+	number.val.numeric = int64_to_numeric(walk->here + walk->step->from);
 	rama_value_set(pair.first, NULL, &number);
 	*pair.second = old;
 	outcome = rama_change(transform, rest, &pair);
@@ -158,17 +151,13 @@ walk_pair(Indexed *walk, const RamaNext *rest)
 		number.val.numeric =
 			DatumGetNumeric(DirectFunctionCall2(numeric_sub, NumericGetDatum(number.val.numeric),
 												NumericGetDatum(int64_to_numeric(walk->step->from))));
-	to = rama_index_of(walk->step, &number, walk->count - walk->ngone);
+	to = rama_index_of(walk->step, &number, walk->count);
 	rama_value_set(&value, rama_shape_of_value(node).node, &element);
 	(void) rama_place_store(transform, &entry, &old, &value);
-	if (to == index)
-	{
+	if (to == walk->here)
 		walk->here++;
-		return;
-	}
-	walk->count -= walk->ngone;
-	remove_gone(walk);
-	move_here(walk, to);
+	else
+		move_here(walk, to);
 }
 
 static bool
@@ -205,7 +194,7 @@ rama_walk_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus *
 		MemoryContextReset(item);
 	}
 	MemoryContextSwitchTo(caller);
-	remove_gone(&walk);
+	rama_vector_remove(place->node->table, place->keys, walk.gone, walk.ngone);
 	MemoryContextDelete(item);
 	return walk.changed ? RAMA_CHANGED : RAMA_KEPT;
 }

@@ -38,7 +38,7 @@ COMMENT ON FUNCTION rama.explain(regclass, jsonb) IS
 CREATE FUNCTION rama.transform(pstate regclass, path jsonb) RETURNS void
 AS 'MODULE_PATHNAME', 'rama_transform' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION rama.transform(regclass, jsonb) IS
-'Changes what the path focuses. The path, and each of its branches, ends in exactly one terminal: ["term", function, arguments...] sets the function''s result, which is given the collected values, then the value; ["term-val", value] a constant; ["NONE>"] removes. Writing through a key creates levels; through must, first, last, all, map-vals, map-keys nothing is written where there is nothing. Errors: those of rama.select and rama.put, 22023 no terminal, or one where none belongs, 2202E nth outside of the vector, 42501 no SELECT, INSERT and UPDATE privilege, for NONE> and to replace the whole no DELETE privilege.';
+'Changes what the path focuses. The path, and each of its branches, ends in exactly one terminal: ["term", function, arguments...] sets the function''s result, which is given the collected values, then the value; ["term-val", value] a constant; ["NONE>"] removes. Writing through a key creates levels; through must, first, last, all, map-vals, map-keys nothing is written where there is nothing. Errors: those of rama.select and rama.put, 22023 no terminal, or one where none belongs, 2202E nth outside of the vector, 42501 no SELECT, INSERT and UPDATE privilege, for NONE> and to replace the whole, or a part of the outermost collection, no DELETE privilege.';
 
 CREATE FUNCTION rama.put(pstate regclass, VARIADIC keys rama.value[]) RETURNS void
 AS 'MODULE_PATHNAME', 'rama_put' LANGUAGE C VOLATILE PARALLEL UNSAFE;
