@@ -74,6 +74,13 @@ CALL rama.tail(NULL);
 CALL rama.tail('doc', format => 'yaml');
 CALL rama.tail_many('{"id": 1}');
 CALL rama.tail_many('[{"id": 1, "pstate": "doc", "path": []}, {"id": "b", "pstate": "doc", "path": ["one", "nosuch"]}]');
+-- Keys that are equal may be written otherwise.
+SELECT rama.create_pstate('otherwise', 'map(span: interval, map(code: char(4), n: bigint))');
+SELECT rama.put('otherwise', '1 mon'::interval, 'ab', 1);
+SELECT * FROM rama.changes('otherwise', '["30 days"]', 0);
+SELECT * FROM rama.changes('otherwise', '["30 days", "ab  "]', 0);
+SELECT * FROM rama.changes('otherwise', '[["map-vals"], "ab"]', 0);
+
 SET client_min_messages = warning;
 DROP SCHEMA wp CASCADE;
 DROP ROLE wp_nobody;

@@ -166,6 +166,7 @@ extern void rama_rows_free_keys(RamaTableBuffer *buffer, const Datum *keys, bool
 extern void rama_row_drop_values(RamaTableBuffer *buffer, RamaBufferedRow *row);
 extern void rama_row_unknow(RamaTableBuffer *buffer, RamaBufferedRow *row);
 extern uint32 rama_rows_hash(RamaTableBuffer *buffer, const Datum *keys);
+extern bool rama_type_has_image(const RamaType *type);
 extern bool rama_rows_same_images(const RamaTableBuffer *buffer, const Datum *a, const Datum *b);
 extern void rama_rows_reset(RamaTableBuffer *buffer);
 extern bool rama_rows_fit(RamaTableBuffer *buffer, RamaTable *table);

@@ -290,22 +290,30 @@ rama_rows_same_images(const RamaTableBuffer *buffer, const Datum *a, const Datum
 	return true;
 }
 
+/* rama_type_has_image() -- Are equal values of a key's type the same bytes? */
+bool
+rama_type_has_image(const RamaType *type)
+{
+	Oid			equalimage = get_opfamily_proc(type->opfamily, type->opcintype,
+											   type->opcintype, BTEQUALIMAGE_PROC);
+
+	/* bpchar without a length is equal with more or less blanks. */
+	return OidIsValid(equalimage) && type->opcintype != BPCHAROID &&
+		DatumGetBool(OidFunctionCall1Coll(equalimage, type->collation,
+										  ObjectIdGetDatum(type->opcintype)));
+}
+
 /* False if values of the type cannot be hashed. */
 static bool
 init_key(RamaTableBuffer *buffer, RamaKeyHash *key, const RamaType *type)
 {
-	Oid			equalimage = get_opfamily_proc(type->opfamily, type->opcintype,
-											   type->opcintype, BTEQUALIMAGE_PROC);
 	TypeCacheEntry *entry;
 
 	key->type = type->oid;
 	key->byval = type->byval;
 	key->len = type->len;
 	key->collation = type->collation;
-	/* bpchar without a length is equal with more or less blanks. */
-	key->image = OidIsValid(equalimage) && type->opcintype != BPCHAROID &&
-		DatumGetBool(OidFunctionCall1Coll(equalimage, type->collation,
-										  ObjectIdGetDatum(type->opcintype)));
+	key->image = rama_type_has_image(type);
 	if (key->image)
 		return true;
 	entry = lookup_type_cache(type->oid, TYPECACHE_HASH_PROC | TYPECACHE_EQ_OPR);

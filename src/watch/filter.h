@@ -73,6 +73,7 @@ typedef struct RamaFilter
 
 /* watch_path.c */
 extern RamaWatchPath *rama_watch_path(RamaPState *pstate, Jsonb *path);
+extern void rama_watch_path_keys(RamaWatchPath *watch);
 extern RamaWatchPath *rama_watch_path_copy(const RamaWatchPath *watch);
 extern Jsonb *rama_watch_value(RamaWatchPath *watch, Snapshot snapshot);
 extern Jsonb *rama_watch_entry(RamaWatchPath *watch, const JsonbValue *key,

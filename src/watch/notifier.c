@@ -64,6 +64,7 @@ typedef struct Watch
 	RamaWatchPath *path;
 	char		channel[RAMA_CHANNEL_LEN + 1];
 	int64		told;
+	bool		local;			/* it always has to fetch */
 	bool		stale;			/* it was not told of something since */
 	RamaFilter *filter;			/* in this round; NULL: not concerned */
 	bool		fetch;			/* in this round: it has to */
@@ -132,6 +133,7 @@ attach(Datum arg)
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_deferrable", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("row_security", "on", PGC_SUSET, PGC_S_OVERRIDE);
+	rama_notifier_settings();
 	pgstat_report_appname("pg_rama");
 	watches = MemoryContextAllocZero(TopMemoryContext, sizeof(Watch *) * rama_max_watches);
 	seen = MemoryContextAllocZero(TopMemoryContext, sizeof(uint64) * rama_max_watches);
@@ -229,6 +231,7 @@ add_watch(int number, RamaSubscription *slot)
 	watch->context = context;
 	watch->slot = number;
 	watch->role = slot->role;
+	watch->local = slot->local;
 	watch->path = rama_subscription_path(slot);
 	strlcpy(watch->channel, slot->channel, sizeof(watch->channel));
 	watch->told = (int64) pg_atomic_read_u64(&slot->told);
@@ -350,7 +353,7 @@ hit(RamaWatchItem *item, void *arg)
 
 	if (current->version <= watch->told)
 		return;
-	concern(watch, watch->stale);
+	concern(watch, watch->stale || watch->local);
 	if (!watch->fetch)
 		rama_filter_op(watch->filter, current->version, current_op);
 }

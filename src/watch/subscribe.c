@@ -419,7 +419,7 @@ too_many_watches(int number)
 }
 
 static RamaSubscription *
-take_slot(OwnWatch *mine, const RamaWatchPath *watch, int64 version)
+take_slot(OwnWatch *mine, const RamaWatchPath *watch, bool local, int64 version)
 {
 	RamaSubscription *slot;
 	char		id[RAMA_WATCH_ID_LEN + 1];
@@ -441,6 +441,7 @@ take_slot(OwnWatch *mine, const RamaWatchPath *watch, int64 version)
 	}
 	slot = &rama_subscriptions->slots[number];
 	slot->inuse = true;
+	slot->local = local;
 	slot->database = MyDatabaseId;
 	slot->role = GetUserId();
 	slot->pstate = watch->pstate;
@@ -459,7 +460,7 @@ take_slot(OwnWatch *mine, const RamaWatchPath *watch, int64 version)
 }
 
 static RamaSubscription *
-subscribe(RamaWatchPath *watch, int64 version)
+subscribe(RamaWatchPath *watch, bool local, int64 version)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	OwnWatch   *mine = palloc(sizeof(OwnWatch));
@@ -469,7 +470,7 @@ subscribe(RamaWatchPath *watch, int64 version)
 	mine->nestlevel = GetCurrentTransactionNestLevel();
 	own = lappend(own, mine);
 	MemoryContextSwitchTo(old);
-	return take_slot(mine, watch, version);
+	return take_slot(mine, watch, local, version);
 }
 
 /* ---- the functions ---- */
@@ -493,6 +494,7 @@ rama_watch(PG_FUNCTION_ARGS)
 	Datum		values[4];
 	bool		nulls[4] = {false};
 	int64		version;
+	bool		local;
 	Jsonb	   *value;
 
 	rama_require_preload("rama.watch()");
@@ -514,8 +516,11 @@ rama_watch(PG_FUNCTION_ARGS)
 	watch = rama_watch_path(pstate, PG_GETARG_JSONB_P(1));
 	version = rama_version_of(pstate->relid, GetActiveSnapshot());
 	value = rama_watch_value(watch, GetActiveSnapshot());
+	local = rama_watch_is_local(pstate);
+	if (local)
+		rama_watch_share_keys(watch);
 	init_session();
-	slot = subscribe(watch, version);
+	slot = subscribe(watch, local, version);
 
 	values[0] = CStringGetTextDatum(slot->id);
 	values[1] = CStringGetTextDatum(slot->channel);

@@ -26,6 +26,7 @@ typedef struct RamaSubscription
 {
 	uint64		generation;		/* changes with everything below; 0: never used */
 	bool		inuse;
+	bool		local;			/* it is to fetch: its session has other settings */
 	Oid			database;
 	Oid			role;			/* whose rights count */
 	Oid			pstate;
@@ -67,6 +68,11 @@ extern void rama_subscribe_init(void);
 extern void rama_unwatch_all(void);
 extern RamaWatchPath *rama_subscription_path(const RamaSubscription *slot);
 extern RamaNotifier *rama_notifier_slot(Oid database, bool create);
+
+/* settings.c */
+extern void rama_notifier_settings(void);
+extern bool rama_watch_is_local(const RamaPState *pstate);
+extern void rama_watch_share_keys(RamaWatchPath *watch);
 
 /* notifier.c */
 extern PGDLLEXPORT void rama_notifier_main(Datum arg);

@@ -11,6 +11,8 @@
 #include "watch/filter.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "pstate/buffer.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -141,6 +143,24 @@ key_of_step(const RamaStep *step, JsonbValue *key, RamaSchemaKind *kind)
 		rama_datum_to_json(node->key.oid, step->key.datum, key);
 }
 
+/*
+ * Are equal keys one JSON? Not intervals of '30 days' and '1 mon', nor citext;
+ * numbers are.
+ */
+static bool
+equal_keys_are_one(const RamaStep *step)
+{
+	const RamaNode *node = step->in.node;
+	Oid			type;
+
+	if (step->in.kind != RAMA_SHAPE_NODE || node->kind == RAMA_SCALAR || node->kind == RAMA_STRUCT)
+		return true;
+	type = getBaseType(node->key.oid);
+	return type == NUMERICOID || type == FLOAT4OID || type == FLOAT8OID ||
+		get_typtype(type) != TYPTYPE_BASE || OidIsValid(get_element_type(type)) ||
+		rama_type_has_image(&node->key);
+}
+
 static bool
 has_kind(const RamaStep *step, RamaSchemaKind kind)
 {
@@ -184,6 +204,7 @@ goes_by_entries(RamaWatchPath *watch, const RamaPath *path)
 		if (is_predicate(&steps[i]))
 			watch->conditional = true;
 		else if (!is_key(&steps[i]) || has_kind(&steps[i], RAMA_VECTOR) ||
+				 !equal_keys_are_one(&steps[i]) ||
 				 steps[i].in.kind != RAMA_SHAPE_NODE)
 			return false;
 	}
@@ -211,6 +232,19 @@ classify(RamaWatchPath *watch, const RamaPath *path)
 }
 
 /*
+ * rama_watch_path_keys() -- The keys of a bound path, as the settings that
+ * there are now write them.
+ */
+void
+rama_watch_path_keys(RamaWatchPath *watch)
+{
+	watch->keys = palloc(sizeof(JsonbValue) * (watch->nkeys + 1));
+	watch->kinds = palloc(sizeof(RamaSchemaKind) * (watch->nkeys + 1));
+	for (int i = 0; i < watch->nkeys; i++)
+		key_of_step(&watch->bound->steps[i], &watch->keys[i], &watch->kinds[i]);
+}
+
+/*
  * rama_watch_path() -- A path to be watched, bound to the PState's schema: for
  * this transaction, and as long as the current memory context.
  *
@@ -227,12 +261,10 @@ rama_watch_path(RamaPState *pstate, Jsonb *path)
 	watch->pstate = pstate->relid;
 	watch->path = path;
 	watch->bound = bound;
-	while (watch->nkeys < bound->nsteps && is_key(&bound->steps[watch->nkeys]))
+	while (watch->nkeys < bound->nsteps && is_key(&bound->steps[watch->nkeys]) &&
+		   equal_keys_are_one(&bound->steps[watch->nkeys]))
 		watch->nkeys++;
-	watch->keys = palloc(sizeof(JsonbValue) * (watch->nkeys + 1));
-	watch->kinds = palloc(sizeof(RamaSchemaKind) * (watch->nkeys + 1));
-	for (int i = 0; i < watch->nkeys; i++)
-		key_of_step(&bound->steps[i], &watch->keys[i], &watch->kinds[i]);
+	rama_watch_path_keys(watch);
 	for (int i = 0; i < bound->nsteps; i++)
 		watch->many |= bound->steps[i].nav->open != NULL;
 	watch->class = classify(watch, bound);

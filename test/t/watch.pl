@@ -203,6 +203,25 @@ is($witness->query_safe('SELECT count(*) FROM rama.watchers'), '0', 'DISCARD ALL
 $seen = watch($witness, 'scores', '["witness"]');
 witness();
 
+# Keys that other settings write as another text: what is told has to be fetched.
+$node->safe_psql('postgres', q{
+SELECT rama.create_pstate('hours', 'map(hour: timestamptz, n: bigint)');
+SELECT rama.create_pstate('digests', 'map(digest: bytea, n: bigint)')});
+foreach my $case ([ 'UTC', 'ISO, MDY', 'hex', qr/"changes": .*"2026-01-01T05:00:00\+00:00".*"changes": .*x61ff"/s ],
+	[ 'America/New_York', 'SQL, DMY', 'escape', qr/"fetch": true.*"fetch": true/s ])
+{
+	my $abroad = session();
+	$abroad->query_safe("SET TimeZone = '$case->[0]'; SET DateStyle = '$case->[1]'; SET bytea_output = '$case->[2]'");
+	my $hour = watch($abroad, 'hours', '["2026-01-01 05:00+00"]');
+	my $range = watch($abroad, 'hours', '[["sorted-map-range", "2026-01-01 04:00+00", "2026-01-01 06:00+00"]]');
+	my $digest = watch($abroad, 'digests', '["\\\\x61ff"]');
+	$node->safe_psql('postgres', q{SELECT rama.add('hours', '2026-01-01 05:00+00', 1); SELECT rama.add('digests', '\\x61ff'::bytea, 1)});
+	like(heard($abroad, $hour, 1) . heard($abroad, $digest, 1), $case->[3], "keys are found in a session with $case->[0], $case->[2]");
+	like(heard($abroad, $range, 1), qr/"version": \d+/, 'as are ranges');
+	is($abroad->query_safe(qq{SELECT op, value FROM rama.changes('hours', '["2026-01-01 05:00+00"]', $hour->{version})}), 'add|1', 'and fetched');
+	$abroad->quit;
+}
+
 # DDL on databases does not wait for a notifier.
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', q{CREATE EXTENSION pg_rama; SELECT rama.create_pstate('p', 'map(text, bigint)')});
