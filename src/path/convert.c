@@ -21,12 +21,26 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
+/* Of a type's input, "no such time zone" and the like are about the text, too. */
+static void
+input_callback(void *arg)
+{
+	if (geterrcode() == ERRCODE_INVALID_PARAMETER_VALUE)
+		errcode(ERRCODE_INVALID_TEXT_REPRESENTATION);
+}
+
 static Datum
 type_input(const RamaType *type, char *text)
 {
 	RamaTypeInfo *info = rama_type_info(type->oid);
+	ErrorContextCallback callback = {.callback = input_callback};
+	Datum		datum;
 
-	return InputFunctionCall(&info->input, text, info->ioparam, type->typmod);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	datum = InputFunctionCall(&info->input, text, info->ioparam, type->typmod);
+	error_context_stack = callback.previous;
+	return datum;
 }
 
 static bool

@@ -138,6 +138,7 @@ rama_entries_focus(RamaFocus *focus, RamaEntries *entries)
 	focus->at = RAMA_AT_ENTRIES;
 	focus->node = entries->node;
 	focus->ispart = true;
+	focus->isvoid = false;
 	focus->entries = entries;
 }
 

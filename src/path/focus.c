@@ -16,13 +16,21 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 
+static bool
+is_plain_type(const RamaType *type)
+{
+	return type->oid == JSONBOID;
+}
+
 /* rama_focus_nothing() -- Absent or null, where the schema has node. */
 void
 rama_focus_nothing(RamaFocus *focus, const RamaNode *node)
 {
 	focus->at = RAMA_AT_NOTHING;
-	focus->node = node;
+	/* Plain data has no schema. */
+	focus->node = node && node->kind == RAMA_SCALAR && is_plain_type(&node->type) ? NULL : node;
 	focus->ispart = false;
+	focus->isvoid = false;
 }
 
 /* rama_focus_datum() -- An SQL value. */
@@ -32,6 +40,7 @@ rama_focus_datum(RamaFocus *focus, const RamaType *type, Datum datum)
 	focus->at = RAMA_AT_DATUM;
 	focus->node = NULL;
 	focus->ispart = false;
+	focus->isvoid = false;
 	focus->type = type;
 	focus->datum = datum;
 }
@@ -48,6 +57,7 @@ rama_focus_json(RamaFocus *focus, const RamaNode *node, const JsonbValue *json)
 	focus->at = RAMA_AT_JSON;
 	focus->node = node;
 	focus->ispart = false;
+	focus->isvoid = false;
 	focus->json = *json;
 }
 
@@ -60,6 +70,7 @@ rama_focus_node(RamaFocus *focus, const RamaNode *node, RamaPlaceRow *row, Datum
 {
 	focus->node = node;
 	focus->ispart = false;
+	focus->isvoid = false;
 	focus->row = row;
 	focus->keys = keys;
 	focus->at = node->storage == RAMA_IN_TABLE ? RAMA_AT_ROWS : RAMA_AT_ROW;
@@ -146,12 +157,6 @@ rama_slot_key(TupleTableSlot *slot, AttrNumber attno)
 	if (isnull)
 		elog(ERROR, "key column %d is null", attno);
 	return key;
-}
-
-static bool
-is_plain_type(const RamaType *type)
-{
-	return type->oid == JSONBOID;
 }
 
 /*

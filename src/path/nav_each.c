@@ -207,6 +207,7 @@ rama_focus_pair(RamaFocus *out)
 	out->at = RAMA_AT_PAIR;
 	out->node = NULL;
 	out->ispart = false;
+	out->isvoid = false;
 	out->first = new_focus();
 	out->second = new_focus();
 }

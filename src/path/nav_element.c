@@ -107,6 +107,8 @@ bool
 rama_go_index(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 {
 	rama_focus_load(focus, eval->snapshot);
+	if (focus->at == RAMA_AT_ROW && !rama_focus_exists(focus, eval->snapshot))
+		return false;
 	if ((focus->at == RAMA_AT_JSON && !rama_json_is_array(&focus->json)) ||
 		(focus->at == RAMA_AT_ENTRIES && focus->entries->kind != RAMA_VECTOR) ||
 		focus->at == RAMA_AT_ROW || focus->at == RAMA_AT_DATUM)

@@ -95,6 +95,8 @@ bind_pair_index(RamaStep *step)
 	if (index < 0 || index > 1)
 		rama_step_error(step, "a pair has elements 0 and 1");
 	step->key.field = (int) index;
+	/* Of what the pair has become, in a path that joins: an element of a list. */
+	step->key.name = step->args[0];
 	if (index == 0)
 	{
 		step->out.kind = RAMA_SHAPE_KEY;

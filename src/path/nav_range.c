@@ -398,6 +398,9 @@ narrow_vector(RamaFocus *focus, int64 from, int64 to, Snapshot snapshot)
 		rama_focus_empty(focus, RAMA_VECTOR, focus->node);
 		return;
 	}
+	/* What is put behind a part is put at its end. */
+	if (focus->ispart && focus->part.high.isset)
+		from = Min(from, DatumGetInt64(focus->part.high.value));
 	if (pg_add_s64_overflow(base, to, &to))
 		to = PG_INT64_MAX;
 	part.low.isset = true;

@@ -362,6 +362,7 @@ rama_go_transformed(RamaEval *eval, const RamaStep *step, RamaFocus *focus)
 		node = NULL;
 	load_value(&transform, node, &value);
 	value.collected = NULL;
+	value.isvoid = false;
 	if (rama_change_steps(&transform, step->branches[0].steps, step->branches[0].nsteps,
 						  &value) == RAMA_VOID)
 		rama_focus_nothing(&value, NULL);

@@ -53,6 +53,7 @@ extern void rama_value_set_entries(RamaFocus *value, const RamaNode *node,
 								   RamaEntries *entries);
 extern bool rama_value_pair(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
 							JsonbValue *key, JsonbValue *item);
+extern void rama_value_fit_item(const RamaNode *collection, JsonbValue *item);
 extern const RamaNode *rama_value_node(const RamaStep *step, const RamaFocus *value);
 
 /* transform_part.c */

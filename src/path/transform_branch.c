@@ -93,6 +93,7 @@ rama_change_none_to_val(RamaTransform *transform, const RamaNext *at, RamaFocus 
 	if (!value->isvoid)
 		return rama_change(transform, &rest, value);
 	rama_value_conform(transform, at->steps, value, &at->steps->args[0]);
+	value->isvoid = false;
 	outcome = rama_change(transform, &rest, value);
 	return outcome == RAMA_KEPT ? RAMA_CHANGED : outcome;
 }
@@ -176,6 +177,7 @@ change_branches(RamaTransform *transform, const RamaNext *at, int from, RamaFocu
 	const RamaNode *node = rama_value_node(step, value);
 	const RamaCollected *collected = value->collected;
 	bool		ispair = value->at == RAMA_AT_PAIR;
+	bool		isvoid = value->isvoid;
 	RamaOutcome result = RAMA_KEPT;
 
 	for (int i = from; i < step->nbranches; i++)
@@ -184,19 +186,20 @@ change_branches(RamaTransform *transform, const RamaNext *at, int from, RamaFocu
 		RamaOutcome outcome;
 
 		value->collected = collected;
+		value->isvoid = isvoid;
 		outcome = rama_change(transform, &branch, value);
 		if (outcome == RAMA_KEPT)
 			continue;
 		result = outcome;
-		value->isvoid = false;
+		isvoid = outcome == RAMA_VOID;
 		if (outcome == RAMA_CHANGED)
 			continue;
 		if (ispair)
 			return RAMA_VOID;
 		rama_focus_nothing(value, node);
-		value->isvoid = true;
 	}
 	value->collected = collected;
+	value->isvoid = isvoid;
 	return result;
 }
 

@@ -388,6 +388,7 @@ rama_change_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus
 		RamaOutcome outcome;
 		JsonbValue	index = {.type = jbvNumeric};
 		JsonbValue	element;
+		int64		to;
 
 		rama_focus_pair(&pair);
 		index.val.numeric = int64_to_numeric(here + step->from);
@@ -402,13 +403,16 @@ rama_change_indexed_vals(RamaTransform *transform, const RamaNext *at, RamaFocus
 			gone[i] = true;
 			continue;
 		}
-		entries->entry[here].value = element;
 		if (index.type == jbvNumeric)
 			index.val.numeric =
 				DatumGetNumeric(DirectFunctionCall2(numeric_sub,
 													NumericGetDatum(index.val.numeric),
 													NumericGetDatum(int64_to_numeric(step->from))));
-		move_entry(entries, here, rama_index_of(step, &index, entries->count));
+		to = rama_index_of(step, &index, entries->count);
+		if (pair.at != RAMA_AT_PAIR && entries->node)
+			rama_value_fit_item(entries->node, &element);
+		entries->entry[here].value = element;
+		move_entry(entries, here, to);
 	}
 	if (!changed)
 		return RAMA_KEPT;

@@ -16,6 +16,15 @@ typedef enum InsertAt
 	INSERT_AT_INDEX
 } InsertAt;
 
+/* The schema of a new element, which a vector knows where paths have joined, too. */
+static const RamaNode *
+element_node(const RamaStep *step, const RamaFocus *from)
+{
+	const RamaNode *node = rama_value_node(step, from);
+
+	return node && node->kind == RAMA_VECTOR ? rama_shape_of_value(node).node : NULL;
+}
+
 /* What is put where there is nothing; none: nothing is. */
 static RamaEntries *
 new_element(RamaTransform *transform, const RamaNext *at, const RamaFocus *from)
@@ -25,7 +34,7 @@ new_element(RamaTransform *transform, const RamaNext *at, const RamaFocus *from)
 	RamaEntries *entries;
 	RamaFocus	value = *from;
 
-	rama_focus_nothing(&value, step->out.kind == RAMA_SHAPE_NODE ? step->out.node : NULL);
+	rama_focus_nothing(&value, element_node(step, from));
 	value.isvoid = true;
 	if (rama_change(transform, &rest, &value) != RAMA_CHANGED)
 		return NULL;

@@ -162,7 +162,7 @@ rama_change_part(RamaTransform *transform, const RamaNext *at, RamaFocus *value)
 		return RAMA_KEPT;
 	new = outcome == RAMA_VOID ? no_entries(node, old->kind) :
 		rama_value_entries(transform, node, old->kind, &part);
-	if (new->count == 0 && value->at == RAMA_AT_NOTHING)
+	if (new->count == 0 && old->count == 0)
 		return RAMA_KEPT;
 	if (old->kind == RAMA_VECTOR)
 	{

@@ -160,6 +160,7 @@ change_plain(RamaTransform *transform, const RamaNext *next, RamaFocus *value)
 	const RamaNode *node = value->node;
 	RamaFocus	plain = *value;
 	RamaOutcome outcome;
+	RamaWhere	where;
 	JsonbValue	json;
 
 	rama_focus_plain(&plain, transform->reading.snapshot);
@@ -167,7 +168,10 @@ change_plain(RamaTransform *transform, const RamaNext *next, RamaFocus *value)
 	if (outcome != RAMA_CHANGED)
 		return outcome;
 	rama_value_json(transform, &plain, &json);
+	rama_where_push(&where, "step", next->steps->position);
+	where.writes = true;
 	rama_json_conform(node, &json, &json);
+	rama_where_pop(&where);
 	rama_value_set(value, node, &json);
 	return outcome;
 }
@@ -316,6 +320,14 @@ set_pair_item(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
 	return RAMA_CHANGED;
 }
 
+/* A struct within a struct is null where all its fields are. */
+static bool
+is_null_struct(const RamaNode *node, const JsonbValue *json)
+{
+	return node && node->kind == RAMA_STRUCT && node->parent &&
+		node->parent->kind == RAMA_STRUCT && json->val.object.nPairs == 0;
+}
+
 /* What is at a step's key of a value becomes child, or goes where it is NULL. */
 static RamaOutcome
 set_at_key(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
@@ -340,6 +352,8 @@ set_at_key(RamaTransform *transform, const RamaStep *step, RamaFocus *value,
 		return RAMA_KEPT;
 	if (child == NULL && rama_json_same(&old, &result))
 		return RAMA_KEPT;
+	if (is_null_struct(node, &result))
+		result.type = jbvNull;
 	rama_value_set(value, node, &result);
 	return RAMA_CHANGED;
 }
@@ -440,6 +454,28 @@ get_item(const RamaEntries *entries, int i, EntryItem item, RamaFocus *out)
 		rama_entry_value(entries, i, out);
 }
 
+/*
+ * rama_value_fit_item() -- A pair has been taken as a list: its value becomes
+ * one of the collection again. Errors: as of rama_json_conform().
+ */
+void
+rama_value_fit_item(const RamaNode *collection, JsonbValue *item)
+{
+	rama_json_conform(collection->children[0], item, item);
+	if (item->type == jbvArray || item->type == jbvObject)
+		rama_jsonb_to_json(rama_json_to_jsonb(item), item);
+}
+
+/* The new key of an entry; one of plain data is text. */
+static void
+set_name(RamaEntry *entry, const RamaEntries *entries, const JsonbValue *key)
+{
+	if (entries->kind == RAMA_MAP && entries->node == NULL && key->type != jbvNull)
+		rama_json_name(key, &entry->name);
+	else
+		entry->name = *key;
+}
+
 /* false: the entry is gone. */
 static bool
 set_item(RamaTransform *transform, const RamaStep *step, RamaEntry *entry,
@@ -455,16 +491,18 @@ set_item(RamaTransform *transform, const RamaStep *step, RamaEntry *entry,
 
 		if (!rama_value_pair(transform, step, child, &key, &value))
 			return false;
-		/* A pair that has been taken as a list: its value fits again. */
 		if (!typed)
-			rama_json_conform(entries->node->children[0], &value, &value);
-		entry->name = key;
+		{
+			conform_key(entries->node, &key);
+			rama_value_fit_item(entries->node, &value);
+		}
+		set_name(entry, entries, &key);
 		entry->value = value;
 		return true;
 	}
 	rama_value_json(transform, child, &value);
 	if (item == ITEM_KEY || kind == RAMA_SET)
-		entry->name = value;
+		set_name(entry, entries, &value);
 	else
 		entry->value = value;
 	return true;

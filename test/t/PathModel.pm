@@ -26,7 +26,7 @@ our @EXPORT_OK = qw(num str bool list object json_text conform as_json plain_val
 
 use constant { KEPT => 'kept', VOID => 'void' };	# what became of a value, or [value]
 
-my $INT = { kind => 'int' };
+my $INT = { kind => 'int', name => 'index' };
 my $DEPTH = 64;
 
 sub num { return [ n => $_[0] ] }
@@ -48,6 +48,7 @@ sub is_container { return is_list($_[0]) || is_map($_[0]) }
 
 sub kind { return $_[0] ? $_[0]{kind} : 'plain' }
 sub is_scalar { return kind($_[0]) =~ /^(?:int|text|boolean|date)$/ }
+sub is_key { return is_scalar($_[0]) && $_[0]{name} }
 
 # ---- Values as text, compared, and made plain ----
 
@@ -101,6 +102,7 @@ sub plain_value
 	my $kind = $node->{kind};
 	return [ l => [ map { plain_value($node->{val}, $_) } @{ $v->[1] } ] ] if $kind eq 'vector';
 	return $v if $kind eq 'set';
+	return $v if $kind eq 'pair' && @{ $v->[1] } != 2;	# what has become of it
 	return [ l => [ $v->[1][0], plain_value($node->{val}, $v->[1][1]) ], 'pair' ] if $kind eq 'pair';
 	return [ m => [ sort_entries(map { [ str(key_text($_->[0])), plain_value($node->{val}, $_->[1]) ] }
 				@{ $v->[1] }) ], $v->[2] ] if $kind eq 'map';
@@ -118,7 +120,7 @@ sub as_json
 	return list(map { list($_->[0], as_json(below($node, 'val'), $_->[1])) } @{ $v->[1] })
 	  if is_map($v) && $v->[2];
 	return list(map { as_json(below($node, 'val'), $_) } @{ $v->[1] }) if is_list($v) && kind($node) =~ /vector|plain/;
-	return list($v->[1][0], as_json($node->{val}, $v->[1][1])) if kind($node) eq 'pair';
+	return @{ $v->[1] } == 2 ? list($v->[1][0], as_json($node->{val}, $v->[1][1])) : $v if kind($node) eq 'pair';
 	return plain_value($node, $v);
 }
 
@@ -165,8 +167,10 @@ sub conform_scalar
 		unknown('text to boolean') if $x =~ /^[tfyn01o]/i;
 		fail('22P02');
 	}
-	fail('22P02') if $tag ne 's' || $x !~ /^20\d\d-[01]\d-[0-3]\d$/;
-	return $v;
+	fail('22P02') if $tag ne 's';
+	return $v if $x =~ /^20\d\d-[01]\d-[0-3]\d$/;
+	unknown('a date that is written in another way') if $x =~ /\d-\d+-\d/;
+	fail('22P02');
 }
 
 sub conform_key
@@ -205,9 +209,12 @@ sub conform
 	return conform_scalar($kind, $v) if is_scalar($node);
 	if ($kind eq 'map')
 	{
-		my @entries = is_map($v) ? @{ $v->[1] } : is_list($v)
-		  ? map { is_list($_) && @{ $_->[1] } == 2 ? $_->[1] : fail('22P02') } @{ $v->[1] } : fail('22P02');
-		return map_of(map { [ conform_in($node->{key}, $_->[0]), conform($node->{val}, $_->[1]) ] } @entries);
+		fail('22P02') unless is_map($v) || is_list($v);
+		my @entries = map {
+			my $entry = is_map($v) ? $_ : is_list($_) && @{ $_->[1] } == 2 ? $_->[1] : fail('22P02');
+			[ conform_in($node->{key}, $entry->[0]), $entry->[1] ]
+		} @{ $v->[1] };
+		return map_of(map { [ $_->[0], conform($node->{val}, $_->[1]) ] } @entries);
 	}
 	if ($kind eq 'struct')
 	{
@@ -228,6 +235,16 @@ sub conform
 	return set_of(map { conform_in($node->{key}, $_) } @elements) if $kind eq 'set';
 	fail('22023') unless @elements == 2;
 	return list(conform_in($node->{key}, $elements[0]), conform($node->{val}, $elements[1]));
+}
+
+# What becomes of a place: a key is not null, nor is a pair.
+sub conform_place
+{
+	my ($node, $v) = @_;
+
+	fail('22004') if is_key($node) && is_null($v);
+	fail('22023') if kind($node) eq 'pair' && is_null($v);
+	return conform($node, $v);
 }
 
 # A key or element within a value to write
@@ -524,14 +541,22 @@ sub step_at
 	my ($step, $focus) = @_;
 
 	return ($step, $focus) if $step->{in} || !$focus->[0];
-	return ($step, [ undef, plain_value(@$focus[ 0, 1 ]), $focus->[2] ]) if $focus->[0]{name} && is_scalar($focus->[0]) || $focus->[0]{kind} eq 'pair';
-	return ($step, [ undef, plain_value(@$focus[ 0, 1 ]), $focus->[2] ]) if $keyed{ $step->{name} };
+	return ($step, [ undef, plain_value(@$focus[ 0, 1 ]), $focus->[2] ]) if is_key($focus->[0]) || ($focus->[0]{kind} eq 'pair' && !is_pair_key($step))
+	  || ($step->{name} =~ /transformed/ && is_scalar($focus->[0]));
+	return ($step, [ undef, plain_value(@$focus[ 0, 1 ]), $focus->[2] ]) if $keyed{ $step->{name} } && $focus->[0]{kind} ne 'pair';
 	return ($step, $focus) if $terminal{ $step->{name} } && $step->{name} ne 'term-val';
 	unknown('what becomes of a list of pairs') if $step->{name} =~ /transformed/ && kind(below($focus->[0], 'val')) eq 'pair';
-	return ($step, $focus) if $step->{name} !~ /^(?:all|first|last|map-keys|map-vals|mapKeys|mapVals|MAP-.*|ALL|FIRST|LAST|index.*|INDEX.*|after.*|AFTER.*|before.*|BEFORE.*|end|END|beginning|none-elem|NONE-ELEM|srange-dynamic|continuous-subseqs)$/;
+	return ($step, $focus) if $step->{name} !~ /^(?:key|must|nth|all|first|last|map-keys|map-vals|mapKeys|mapVals|MAP-.*|ALL|FIRST|LAST|index.*|INDEX.*|after.*|AFTER.*|before.*|BEFORE.*|end|END|beginning|none-elem|NONE-ELEM|srange-dynamic|continuous-subseqs)$/;
 	my $bound = eval { $step->{nav}{bind}->($focus->[0], @{ $step->{args} }) };
 	unknown('a step that does not fit, where paths have joined') unless $bound;
 	return ({ %$step, %$bound }, $focus);
+}
+
+sub is_pair_key
+{
+	my ($step) = @_;
+
+	return $step->{name} =~ /^(?:key|must|nth)$/ && is_whole($step->{args}[0]) && $step->{args}[0][1] =~ /^[01]$/;
 }
 
 sub go
@@ -551,8 +576,9 @@ sub change
 	my ($step, $at) = step_at($path->{steps}[$i], $focus);
 	my $outcome = $step->{chg}->($at, $collected, sub { change($path, $i + 1, @_, $next) });
 
-	return $outcome if !ref $outcome || $at == $focus;
-	my $new = eval { [ conform($focus->[0], $outcome->[0]) ] };
+	# a key is converted when its collection is made anew
+	return $outcome if !ref $outcome || $at == $focus || is_key($focus->[0]);
+	my $new = eval { [ conform_place($focus->[0], $outcome->[0]) ] };
 	unknown('what becomes of a pair where paths have joined') if !$new && kind($focus->[0]) eq 'pair';
 	die $@ unless $new;
 	return $new;
@@ -566,12 +592,17 @@ sub selected
 
 	go($path, 0, $focus, [],
 		sub {
-			my ($f, $c) = @_;
-			my $v = as_json(@$f[ 0, 1 ]);
-
-			push @found, @$c ? list(@$c, $v) : $v;
+			push @found, collected_value(@_);
 		});
 	return @found;
+}
+
+sub collected_value
+{
+	my ($f, $c) = @_;
+	my $v = as_json(@$f[ 0, 1 ]);
+
+	return @$c ? list(@$c, $v) : $v;
 }
 
 sub selects
@@ -707,12 +738,11 @@ sub remade
 		return conform($node, is_list($plain) ? list(@elements) : map_of(map { pair_entry($_) } @elements));
 	}
 	my @entries = is_map($v) ? map { pair_entry($_) } @elements : ();
-	@entries = map { [ str(key_text($_->[0])), $_->[1] ] } @entries unless $node;
+	@entries = map { [ $node ? conform_in($node->{key}, $_->[0]) : str(key_text($_->[0])), $_->[1] ] } @entries;
 	return [ @{ map_of(@entries) }[ 0, 1 ], $v->[2] ] if is_map($v);
 	if ($kind eq 'set')
 	{
-		defined or fail('22004') foreach @elements;
-		return set_of(@elements);
+		return set_of(map { conform_in($node->{key}, $_) } @elements);
 	}
 	return list(@elements);
 }
@@ -838,6 +868,7 @@ sub with_key
 	my @entries = grep { key_text($_->[0]) ne key_text($key) } entries_of($v);
 	push @entries, [ $kind eq 'plain' ? str(key_text($key)) : $key, $o->[0] ]
 	  if ref $o && !($kind eq 'struct' && is_null($o->[0]));
+	return [undef] if $kind eq 'struct' && $node->{nested} && !@entries;
 	return [ [ @{ map_of(@entries) }[ 0, 1 ], is_null($v) ? () : $v->[2] ] ];
 }
 
@@ -849,7 +880,7 @@ sub key_navigator
 		my ($in, $key) = @_;
 		if ($nth)
 		{
-			needs($in, 'vector');
+			needs($in, 'vector', 'pair');
 			whole($key);
 		}
 		my $b = bind_key($in, $key);
@@ -870,7 +901,7 @@ sub key_navigator
 				fail('2202E') if $nth && !$found;
 				my $o = eval { $next->([ $b->{out}, $v ], $c) };
 				# an element of a set can only be removed
-				unknown('two errors') if !defined $o && kind($f->[0]) eq 'set';
+				unknown('two errors') if !defined $o && (kind($f->[0]) eq 'set' || (is_list($f->[1]) && is_whole($b->{key}) && $b->{key}[1] > @{ $f->[1][1] }));
 				die $@ unless defined $o;
 				return with_key(@$f[ 0, 1 ], $b->{key}, $o, !$nth);
 			} };
@@ -892,7 +923,7 @@ navigator('all ALL', 0, 0, sub {
 			my ($f, $c, $next) = @_;
 			my $left = each_changed([ elements($f) ], $c, $next);
 			return KEPT if $left eq KEPT;
-			return kind($f->[0]) eq 'pair' && @$left < 2 ? VOID : [ remade($f, @$left) ];
+			return [ kind($f->[0]) eq 'pair' && @$left < 2 ? list(@$left) : remade($f, @$left) ];
 		} };
 });
 
@@ -924,8 +955,7 @@ sub end_navigator
 					is_map($f->[1]) || kind($f->[0]) =~ /^(?:struct|set)$/ ? push @left, $o->[0]
 					  : $end ? push @left, $o->[0] : unshift @left, $o->[0];
 				}
-				return VOID if kind($f->[0]) eq 'pair' && @left < 2;
-				return [ remade($f, @left) ];
+				return [ kind($f->[0]) eq 'pair' && @left < 2 ? list(@left) : remade($f, @left) ];
 			} };
 	});
 	return;
@@ -980,6 +1010,7 @@ sub spliced
 	return KEPT if $o eq KEPT;
 	my @new = $o eq VOID ? () : new_elements_of($o->[0]);
 	return KEPT if !@new && $from == $to && !is_list($f->[1]);
+	return KEPT if !@new && ($from >= $to || $from >= list_of($f->[1]));
 	my @list = list_of($f->[1]);
 	$from = @list if $from > @list;
 	$to = @list if $to > @list;
@@ -1062,20 +1093,17 @@ navigator('continuous-subseqs', 1, -1, sub {
 		sel => sub { my ($f, $c, $next) = @_; $next->(sublist($f, @$_), $c) foreach $runs->($f); return },
 		chg => sub {
 			my ($f, $c, $next) = @_;
-			my $result = KEPT;
-			my @done;
+			my $changed = 0;
 			my @list = list_of($f->[1]);
-			my $at = 0;
-			foreach my $run ($runs->($f))
+			# from the last one on, as in Specter
+			foreach my $run (reverse $runs->($f))
 			{
 				my $o = $next->(sublist($f, @$run), $c);
-				push @done, @list[ $at .. $run->[0] - 1 ];
-				push @done, $o eq VOID ? () : $o eq KEPT ? @list[ $run->[0] .. $run->[1] - 1 ] : new_elements_of($o->[0]);
-				$at = $run->[1];
-				$result = 'changed' if $o ne KEPT;
+				next if $o eq KEPT;
+				splice @list, $run->[0], $run->[1] - $run->[0], $o eq VOID ? () : new_elements_of($o->[0]);
+				$changed = 1;
 			}
-			push @done, @list[ $at .. $#list ];
-			return $result eq KEPT ? KEPT : [ list(@done) ];
+			return $changed ? [ list(@list) ] : KEPT;
 		} };
 });
 
@@ -1092,6 +1120,7 @@ sub part_navigator
 		my $take = sub {
 			my ($f) = @_;
 			my @all = $kind eq 'map' ? entries_of($f->[1]) : map { [$_] } set_list($f->[1]);
+			unknown('a plain set with equal elements') if $kind eq 'set' && !$f->[0] && @all != keys %{ { map { (json_text($_->[0]) => 1) } @all } };
 			unknown('containers in a set') if $pairs && grep { is_container($_->[0]) } @all;
 			unknown('a plain set of other things than text') if $pairs && $kind eq 'set' && !$f->[0] && grep { !is_string($_->[0]) } @all;
 			@all = sort_entries(@all) if $pairs && $kind eq 'set' && !$f->[0];
@@ -1109,12 +1138,12 @@ sub part_navigator
 				my ($f, $c, $next) = @_;
 				my ($part, $others) = $take->($f);
 				my $o = $next->($focus->($f, $part), $c);
-				return KEPT if $o eq KEPT;
+				return KEPT if $o eq KEPT || ($o eq VOID && !@$part);
 				unknown('a set that is plain data, written in part') if $kind eq 'set' && !$f->[0];
 				my @new = $o eq VOID || is_null($o->[0]) ? () : $kind eq 'set' ? map { [$_] } list_of($o->[0])
 				  : is_map($o->[0]) ? @{ $o->[0][1] } : is_list($o->[0]) ? map { is_list($_) && @{ $_->[1] } == 2 ? $_->[1] : fail('22P02') } @{ $o->[0][1] } : fail('22P02');
 				@new = map { [ str(key_text($_->[0])), $_->[1] ] } @new if $kind eq 'map' && !$f->[0];
-				return KEPT if is_null($f->[1]) && !@new;
+				return KEPT if !@$part && !@new;
 				my @all = (@$others, @new);
 				return [ $kind eq 'map' ? [ @{ map_of(@all) }[ 0, 1 ], is_null($f->[1]) ? () : $f->[1][2] ] : set_of(map { $_->[0] } @all) ];
 			} };
@@ -1240,7 +1269,7 @@ navigator('set-elem setElem', 1, 1, sub {
 			fail('22004') if ref $o && is_null($o->[0]) && $f->[0];
 			unknown('an element of a plain list that is replaced by one that is there') if ref $o && !$f->[0] && grep { same($_, $o->[0]) } @list;
 			splice @list, $i, 1, ref $o ? $o->[0] : ();
-			return [ $f->[0] ? set_of(@list) : list(@list) ];
+			return [ $f->[0] ? set_of(map { conform_in($f->[0]{key}, $_) } @list) : list(@list) ];
 		} };
 });
 
@@ -1266,7 +1295,7 @@ navigator('map-key mapKey', 1, 1, sub {
 			return KEPT if $o eq KEPT;
 			fail('22004') if ref $o && is_null($o->[0]);
 			@entries = grep { $_ != $entry } @entries;
-			push @entries, [ $f->[0] ? $o->[0] : str(key_text($o->[0])), $entry->[1] ] if ref $o;
+			push @entries, [ $f->[0] ? conform_in($f->[0]{key}, $o->[0]) : str(key_text($o->[0])), $entry->[1] ] if ref $o;
 			return [ [ @{ map_of(@entries) }[ 0, 1 ], $f->[1][2] ] ];
 		} };
 });
@@ -1323,27 +1352,29 @@ navigator('indexed-vals indexedVals INDEXED-VALS', 0, 1, sub {
 			my ($f, $c, $next) = @_;
 			my @list = list_of($f->[1]);
 			my $changed = 0;
-			my $move;
-			my $set = 0;
-			my @left;
+			my @now = map { [ $_, $list[$_] ] } 0 .. $#list;
 			foreach my $i (0 .. $#list)
 			{
-				my $o = $next->([ $out, [ l => [ num($i + $base), $list[$i] ], $out ? () : 'pair' ] ], $c);
-				$changed = 1 if $o ne KEPT;
-				next if $o eq VOID;
-				fail('22023') if ref $o && is_list($o->[0]) && @{ $o->[0][1] } == 2 && !is_number($o->[0][1][0]);
-				unknown('half a pair') if ref $o && is_list($o->[0]) && @{ $o->[0][1] } < 2;
-				my ($to, $value) = ref $o ? @{ pair_entry($o->[0]) } : (num($i + $base), $list[$i]);
+				# an index takes into account where those before it have moved
+				my ($here) = grep { $now[$_][0] == $i } 0 .. $#now;
+				my $o = $next->([ $out, [ l => [ num($here + $base), $list[$i] ], $out ? () : 'pair' ] ], $c);
+				next if $o eq KEPT;
+				$changed = 1;
+				if ($o eq VOID)
+				{
+					$now[$here][2] = 'gone';
+					next;
+				}
+				fail('22023') if is_list($o->[0]) && @{ $o->[0][1] } == 2 && !is_number($o->[0][1][0]);
+				unknown('half a pair') if is_list($o->[0]) && @{ $o->[0][1] } < 2;
+				my ($to, $value) = @{ pair_entry($o->[0]) };
 				unknown('a move to what is no index') unless is_whole($to);
-				push @left, $value;
-				$set++ if ref $o;
-				next if $to->[1] == $i + $base;
-				unknown('several moves, or moves and removals') if $move || @left <= $i;
-				$move = [ $i, $to->[1] - $base ];
+				$to = $to->[1] - $base;
+				fail('2202E') if $to < 0 || $to >= @now;
+				splice @now, $here, 1;
+				splice @now, $to, 0, [ $i, $value ];
 			}
-			return KEPT unless $changed;
-			unknown('several moves, or moves and removals') if $move && ($set > 1 || @left < @list);
-			return $move ? moved(\@left, $move->[0], [ num($move->[1]) ]) : [ list(@left) ];
+			return $changed ? [ list(map { $_->[1] } grep { !$_->[2] } @now) ] : KEPT;
 		} };
 });
 
@@ -1364,14 +1395,16 @@ sub new_element
 			sel => sub { return },
 			chg => sub {
 				my ($f, $c, $next) = @_;
-				my $o = $next->([ $out, undef, 1 ], $c);
+				my $o = eval { $next->([ $out, undef, 1 ], $c) };
+				unknown('two errors') if !defined $o && $nargs && is_list($f->[1]) && $i > @{ $f->[1][1] };
+				die $@ unless defined $o;
 				return KEPT if !ref $o;
 				my @list = $kind eq 'set' ? set_list($f->[1]) : list_of($f->[1]);
 				if ($kind eq 'set')
 				{
 					fail('22004') if is_null($o->[0]) && $f->[0];
 					unknown('a null element of a plain list') if is_null($o->[0]);
-					return [ set_of(@list, $o->[0]) ] if $f->[0];
+					return [ set_of(@list, conform_in($f->[0]{key}, $o->[0])) ] if $f->[0];
 					push @list, $o->[0] unless grep { same($_, $o->[0]) } @list;
 					return [ list(@list) ];
 				}
@@ -1421,7 +1454,7 @@ navigator('view', 1, -1, sub {
 		chg => sub {
 			my ($focus, $c, $next) = @_;
 			my $o = $next->([ undef, call_in($in, $f, $focus, @args) ], $c);
-			return ref $o ? [ conform($focus->[0], $o->[0]) ] : $o;
+			return ref $o ? [ conform_place($focus->[0], $o->[0]) ] : $o;
 		} };
 });
 
@@ -1431,7 +1464,7 @@ sub fits
 	my ($node, $v) = @_;
 
 	return 1 if !$node;
-	return 0 if $node->{kind} =~ /^(?:pair|date)$/ || (is_scalar($node) && $node->{name}) || is_null($v);
+	return 0 if $node->{kind} =~ /^(?:pair|date)$/ || is_key($node) || is_null($v);
 	return is_map($v) if $node->{kind} =~ /^(?:map|struct)$/;
 	return is_list($v) if $node->{kind} =~ /^(?:vector|set)$/;
 	return $v->[0] eq { int => 'n', text => 's', boolean => 'b' }->{ $node->{kind} };
@@ -1456,7 +1489,12 @@ sub default_navigator
 				my $focus = $at->($f);
 				my $o = $next->([ @$focus[ 0, 1 ] ], $c);
 				$o = [ $focus->[1] ] if $o eq KEPT && is_null($f->[1]);
-				return ref $o && !$fits ? [ conform($f->[0], as_json($focus->[0], $o->[0])) ] : $o;
+				if (ref $o && $f->[0] && !$in)
+				{
+					my $new = eval { [ conform_place($f->[0], as_json($focus->[0], $o->[0])) ] };
+					return $new // unknown('a default that does not fit, where paths have joined');
+				}
+				return ref $o && !$fits ? [ conform_place($f->[0], as_json($focus->[0], $o->[0])) ] : $o;
 			} };
 	});
 	return;
@@ -1472,7 +1510,7 @@ navigator('NONE->val', 1, 1, sub {
 		chg => sub {
 			my ($f, $c, $next) = @_;
 			return $next->($f, $c) unless $f->[2];
-			my $default = conform($f->[0], $v);
+			my $default = conform_place($f->[0], $v);
 			my $o = $next->([ $f->[0], $default ], $c);
 			return $o eq KEPT ? [$default] : $o;
 		} };
@@ -1599,7 +1637,10 @@ sub branching
 				foreach my $path (@paths)
 				{
 					unknown('what a path finds where another one has removed the value') if $result eq VOID;
-					my $o = change($path, 0, $f, $c, $next);
+					my $o = eval { change($path, 0, $f, $c, $next) };
+					# keys are converted when all is done
+					unknown('two errors') if !defined $o && $path != $paths[-1] && kind($f->[0]) eq 'pair';
+					die $@ unless defined $o;
 					$result = $o if $o ne KEPT;
 					$f = [ $f->[0], $o->[0] ] if ref $o;
 				}
@@ -1664,7 +1705,7 @@ sub write_back
 		$places++;
 		return VOID unless @values;
 		my $value = shift @values;
-		return same(as_json(@$place[ 0, 1 ]), $value) ? KEPT : [ conform($place->[0], $value) ];
+		return same(as_json(@$place[ 0, 1 ]), $value) ? KEPT : [ conform_place($place->[0], $value) ];
 	});
 	unknown('more values than places') if @values;
 	return $result;
@@ -1696,8 +1737,9 @@ navigator('filterer filteredList', 1, 1, sub {
 		sel => sub {
 			my ($f, $c, $next) = @_;
 			my @found;
-			go($bound, 0, $f, [], sub { push @found, $_[0][1] });
-			return $next->([ kind($f->[0]) =~ /^(?:set|struct|pair)$/ ? undef : $out, list(@found) ], $c);
+			my $node = kind($f->[0]) =~ /^(?:set|struct|pair)$/ ? undef : $out;
+			go($bound, 0, $f, [], sub { push @found, $node ? $_[0][1] : as_json(@{ $_[0] }[ 0, 1 ]) });
+			return $next->([ $node, list(@found) ], $c);
 		},
 		chg => sub {
 			my ($f, $c, $next) = @_;
@@ -1735,8 +1777,12 @@ collecting('collect-one collectOne', 1, sub {
 	my $bound = reading_path($path, $in);
 	return sub {
 		my ($f, $c) = @_;
-		my @found = selected($bound, $f);
-		fail('P0003') if @found > 1;
+		my @found;
+		go($bound, 0, $f, [], sub {
+			my ($at, $with) = @_;
+			fail('P0003') if @found;
+			@found = collected_value($at, $with);
+		});
 		return [ @$c, $found[0] ];
 	};
 });
@@ -1763,7 +1809,7 @@ navigator('transformed multi-transformed multiTransformed', 1, 1, sub {
 	my $result = sub {
 		my ($f) = @_;
 		my $o = eval { change($bound, 0, [ @$f[ 0, 1 ] ], [], sub { die 'no terminal' }) };
-		unknown('what becomes of a pair') if !defined $o && kind($f->[0]) eq 'pair';
+		unknown('what becomes of a pair') if kind($f->[0]) eq 'pair' && (!defined $o || (ref $o && kind($f->[0]{val}) eq 'struct'));
 		die $@ unless defined $o;
 		my $v = $o eq KEPT ? $f->[1] : ref $o ? $o->[0] : undef;
 		unknown('what becomes of a range') if is_map($v) && $v->[2];
@@ -1775,7 +1821,7 @@ navigator('transformed multi-transformed multiTransformed', 1, 1, sub {
 		chg => sub {
 			my ($f, $c, $next) = @_;
 			my $o = $next->($result->($f), $c);
-			return ref $o ? [ conform($f->[0], $o->[0]) ] : $o;
+			return ref $o ? [ conform_place($f->[0], $o->[0]) ] : $o;
 		} };
 });
 
@@ -1811,8 +1857,7 @@ sub conform_to
 	my ($node, $v) = @_;
 
 	fail('22023') if kind($node) eq 'pair' && !(is_list($v) && @{ $v->[1] } == 2);
-	fail('22004') if is_scalar($node) && $node->{name} && is_null($v);
-	return conform($node, $v);
+	return conform_place($node, $v);
 }
 
 1;

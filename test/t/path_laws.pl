@@ -232,7 +232,7 @@ sub random_step
 			sub { step('multi-path', map { $b->() } 1 .. between(1, 3)) }, sub { step('continue-then-stay', $b->()) },
 			sub { step('stay-then-continue', $b->()) }, sub { step('with-page-size', num(2), $b->()) },
 			sub { step('subselect', $b->()) }, sub { step('collect', $b->()) }, sub { step('collect-one', $b->()) },
-			sub { step('with-fresh-collected', $b->()) }, sub { step('filterer', random_branch(eval { step_shape(step('all'), $in) }, $budget - 1)) },
+			sub { step('with-fresh-collected', $b->()) }, sub { step('filterer', random_branch(scalar(eval { step_shape(step('all'), $in) }), $budget - 1)) },
 			sub { step('transformed', random_write($in, $budget - 1)) });
 		return any(@special)->();
 	}
@@ -263,7 +263,7 @@ sub random_step
 			sub { step('index-nav', num(between(0, 4))) }, sub { step('indexed-vals', chance(0.8) ? () : num(between(1, 2))) },
 			sub { step(any(qw(after-elem before-elem beginning end))) }, sub { step('before-index', num(between(0, 4))) } ],
 		struct => [ @keys, @keys, @keys, @ends, sub { step(any(qw(map-vals map-keys))) } ],
-		pair => [ @keys, @keys, @keys, @ends ],
+		pair => [ @keys, @keys, @keys, @ends, sub { step('nth', num(between(0, 1))) } ],
 		plain => [ @keys, @keys, @ends, sub { step(any(qw(map-vals map-keys))) }, sub { $sorted->(any(qw(map set))) },
 			sub { step('srange', num(0), num(between(0, 3))) }, sub { step('nth', num(between(0, 2))) } ]);
 	return any(@{ $of{$kind} })->();
