@@ -847,6 +847,7 @@ sub with_key
 	if ($kind eq 'pair')
 	{
 		return VOID if $o eq VOID;
+		unknown('no index, where paths have joined') if $key->[1] == 0 && is_null($o->[0]) && $node->{key} == $INT;
 		fail('22004') if $key->[1] == 0 && is_null($o->[0]);
 		return [ list($key->[1] ? ($v->[1][0], $o->[0]) : ($o->[0], $v->[1][1])) ];
 	}
@@ -1637,6 +1638,9 @@ sub branching
 				foreach my $path (@paths)
 				{
 					unknown('what a path finds where another one has removed the value') if $result eq VOID;
+					# the whole is there, whatever else is null
+					unknown('what a path finds in a collection that has become null')
+					  if $path != $paths[0] && ref $result && is_null($f->[1]) && kind($f->[0]) =~ /^(?:map|set|vector)$/;
 					my $o = eval { change($path, 0, $f, $c, $next) };
 					# keys are converted when all is done
 					unknown('two errors') if !defined $o && $path != $paths[-1] && kind($f->[0]) eq 'pair';
