@@ -57,6 +57,8 @@ put_rows(Changes *changes, List *rows)
 {
 	ListCell   *lc;
 
+	if (rows != NIL)
+		rama_cursor_flush(changes->cursor);
 	foreach(lc, rows)
 		put_row(changes, lfirst(lc));
 }

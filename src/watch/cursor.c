@@ -26,7 +26,7 @@ struct RamaCursor
 	int			space;
 	RamaRingPos *ahead;
 	int64		ahead_last;		/* version of ahead[0] */
-	XLogRecPtr	lsn;			/* up to here, WAL is to be on disk */
+	XLogRecPtr	lsn;			/* WAL of what has been read ends before */
 	MemoryContext context;
 };
 
@@ -81,6 +81,17 @@ rama_cursor_seek(RamaCursor *cursor, int64 version)
 	await_publication(cursor->relid, version, &state);
 	if (rama_ring_state(cursor->relid, &state) && state.last >= version && !RecoveryInProgress())
 		XLogFlush(state.lsn);
+}
+
+/*
+ * rama_cursor_flush() -- Nothing that the cursor has told can be lost in a crash
+ * any more. To be called before a client learns of it: commits may be asynchronous.
+ */
+void
+rama_cursor_flush(const RamaCursor *cursor)
+{
+	if (!RecoveryInProgress())
+		XLogFlush(cursor->lsn);
 }
 
 /* rama_cursor_close() -- Free it. */
@@ -237,8 +248,6 @@ rama_cursor_next(RamaCursor *cursor, RamaPState *pstate, int64 upto, RamaChange 
 		if (rama_retained_read(pstate, cursor->version + 1, change))
 			result = RAMA_CURSOR_CHANGE;
 	}
-	else if (result == RAMA_CURSOR_CHANGE && !RecoveryInProgress())
-		XLogFlush(cursor->lsn);
 	if (result == RAMA_CURSOR_CHANGE)
 		cursor->version = change->version;
 	return result;

@@ -38,6 +38,8 @@
 
 /* At most so many versions of a PState are read in one transaction. */
 #define ROUND_VERSIONS 1000
+/* A round takes at least so long: under many commits, not each is one. */
+#define ROUND_MS 1
 /* A notifier without watches ends after so long. */
 #define IDLE_MS 10000
 /* NOTIFY takes payloads that are shorter than this. */
@@ -517,6 +519,8 @@ tell_pstate(WatchedPState *pstate)
 			rama_cursor_seek(pstate->cursor, newest_version(pstate));
 	}
 	tell_all(rama_cursor_version(pstate->cursor));
+	if (hits != NIL)
+		rama_cursor_flush(pstate->cursor);
 	return true;
 }
 
@@ -600,10 +604,24 @@ find_dropped(RamaTicks *next)
 		*next = Min(*next, rama_ticks_after(rama_ticks(), RAMA_WATCH_BUSY_MS));
 }
 
+/*
+ * Whoever commits meanwhile need not set a latch that nobody waits for, and
+ * their changes are told together.
+ */
+static void
+rest_of_round(RamaTicks begun)
+{
+	long		rest = rama_ms_until(rama_ticks_after(begun, ROUND_MS));
+
+	if (rest > 0)
+		(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, rest, PG_WAIT_EXTENSION);
+}
+
 /* True if there was anything to do; *next says when there will be. */
 static bool
 notify_all(RamaTicks *next)
 {
+	RamaTicks	begun = rama_ticks();
 	bool		any = false;
 	ListCell   *lc;
 
@@ -621,6 +639,8 @@ notify_all(RamaTicks *next)
 		notify(pstate);
 		any = true;
 	}
+	if (any)
+		rest_of_round(begun);
 	return any;
 }
 

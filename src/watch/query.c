@@ -245,9 +245,10 @@ is_concerned(Run *run, RamaCursor *cursor, Oid relid)
 		switch (rama_cursor_next(cursor, pstate, PG_INT64_MAX, &change))
 		{
 			case RAMA_CURSOR_CHANGE:
-				if (rama_reads_concern(&run->reads, relid, &change))
-					return true;
-				break;
+				if (!rama_reads_concern(&run->reads, relid, &change))
+					break;
+				rama_cursor_flush(cursor);
+				return true;
 			case RAMA_CURSOR_END:
 				return false;
 			default:

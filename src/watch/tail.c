@@ -431,6 +431,8 @@ finish_hits(Tail *tail, TailPState *pstate, int64 version)
 {
 	ListCell   *lc;
 
+	if (tail->hits != NIL)
+		rama_cursor_flush(pstate->cursor);
 	foreach(lc, tail->hits)
 	{
 		TailWatch  *watch = lfirst(lc);

@@ -86,6 +86,7 @@ typedef enum RamaCursorState
 extern RamaCursor *rama_cursor_open(Oid relid, int64 after);
 extern int64 rama_cursor_version(const RamaCursor *cursor);
 extern void rama_cursor_seek(RamaCursor *cursor, int64 version);
+extern void rama_cursor_flush(const RamaCursor *cursor);
 extern void rama_cursor_close(RamaCursor *cursor);
 extern bool rama_cursor_catch_up(RamaCursor *cursor);
 
@@ -96,7 +97,8 @@ extern bool rama_cursor_catch_up(RamaCursor *cursor);
  * (rama_pstate_get()).
  *
  * In a transaction; no snapshot needed. A version that it tells of is visible
- * to snapshots taken after the call, and safe from a crash.
+ * to snapshots taken after the call; rama_cursor_flush() makes it safe from a
+ * crash.
  */
 extern RamaCursorState rama_cursor_next(RamaCursor *cursor, RamaPState *pstate,
 										int64 upto, RamaChange *change);

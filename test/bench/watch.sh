@@ -74,8 +74,11 @@ stop_watches()
 	wait "$pid"
 }
 
+# Each run begins with another one: the first is not always after the same.
+order=(0 100 1000 5000)
 for ((run = 0; run < runs; run++)); do
-	for watches in 0 100 1000 5000; do
+	order=("${order[@]:1}" "${order[0]}")
+	for watches in "${order[@]}"; do
 		[ $watches = 0 ] || start_watches $watches
 		appends $watches append
 		[ $watches = 0 ] || stop_watches
