@@ -151,11 +151,13 @@ open_cursors(Run *run)
 	foreach(lc, run->reads.pstates)
 	{
 		Oid			relid = lfirst_oid(lc);
+		int64		version = rama_version_of(relid, GetActiveSnapshot());
 		MemoryContext old = MemoryContextSwitchTo(run->reads.context);
+		RamaCursor *cursor = rama_cursor_open(relid, version);
 
-		run->cursors = lappend(run->cursors,
-							   rama_cursor_open(relid, rama_version_of(relid, GetActiveSnapshot())));
+		run->cursors = lappend(run->cursors, cursor);
 		MemoryContextSwitchTo(old);
+		rama_cursor_seek(cursor, version);
 		relids[n++] = relid;
 	}
 	rama_listen(relids, n);
@@ -245,10 +247,9 @@ is_concerned(Run *run, RamaCursor *cursor, Oid relid)
 		switch (rama_cursor_next(cursor, pstate, PG_INT64_MAX, &change))
 		{
 			case RAMA_CURSOR_CHANGE:
-				if (!rama_reads_concern(&run->reads, relid, &change))
-					break;
-				rama_cursor_flush(cursor);
-				return true;
+				if (rama_reads_concern(&run->reads, relid, &change))
+					return true;
+				break;
 			case RAMA_CURSOR_END:
 				return false;
 			default:

@@ -292,15 +292,14 @@ reset_pstate(Tail *tail, TailPState *pstate)
 	int64		version = rama_version_of(pstate->relid, GetActiveSnapshot());
 	ListCell   *lc;
 
-	if (pstate->cursor)
-		rama_cursor_seek(pstate->cursor, version);
-	else
+	if (pstate->cursor == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(tail->out.context);
 
 		pstate->cursor = rama_cursor_open(pstate->relid, version);
 		MemoryContextSwitchTo(old);
 	}
+	rama_cursor_seek(pstate->cursor, version);
 	foreach(lc, pstate->watches)
 	{
 		CHECK_FOR_INTERRUPTS();

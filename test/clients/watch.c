@@ -59,14 +59,17 @@ wait_for_notification(void)
 	PGnotify   *notify;
 	int			n = 0;
 
-	while (n == 0)
+	for (;;)
 	{
 		struct pollfd fd = {PQsocket(conn), POLLIN, 0};
 
-		if (poll(&fd, 1, -1) < 0 || !PQconsumeInput(conn))
-			fail("connection lost");
+		/* One may have come with the result of a query: look before waiting. */
 		for (; (notify = PQnotifies(conn)) != NULL; n++)
 			PQfreemem(notify);
+		if (n > 0)
+			return;
+		if (poll(&fd, 1, -1) < 0 || !PQconsumeInput(conn))
+			fail("connection lost");
 	}
 }
 
